@@ -9,20 +9,20 @@ import "encoding/binary"
 
 // State is the position inside a character after the pieces checked so far. The zero
 // State is at a character boundary, which is where a message starts. It is a plain
-// value: copy it, keep it, drop it. Only this package makes States other than zero.
-type State uint8
+// value: copy it, keep it, drop it.
+type State struct{ at uint8 }
 
-// Check continues with the next piece p of the text and returns the State after it. It
+// Append continues with the next piece p of the text and returns the State after it. It
 // is false as soon as the text ends in a byte that no valid text could have there, even
 // if that byte's character would have gone on: C0 and F5 at once, F4 90 at the 90, E0 80
 // at the 80, ED A0 at the A0 (RFC 3629 §4). A message can so be refused without waiting
 // for its end. After that the State is failed, and it stays failed whatever follows.
 //
 // True does not mean that the text may end here; that is [State.Complete]. An empty p
-// changes nothing. Check neither keeps nor modifies p and does not allocate.
-func (s State) Check(p []byte) (next State, ok bool) {
+// changes nothing. Append neither keeps nor modifies p and does not allocate.
+func (s State) Append(p []byte) (next State, ok bool) {
 	// Only the low six bits of at count; the shifts mask them for free on most machines.
-	at := uint64(s)
+	at := uint64(s.at)
 	t := &steps
 	for len(p) >= word {
 		// A window is tested for ASCII as one. If it is not ASCII, all of it goes
@@ -51,20 +51,20 @@ func (s State) Check(p []byte) (next State, ok bool) {
 			at = t[b[7]] >> (at & 63)
 		}
 		if at&63 == failed {
-			return failed, false
+			return State{failed}, false
 		}
 		p = p[n:]
 	}
 	for _, b := range p {
 		at = t[b] >> (at & 63)
 	}
-	next = State(at & 63)
-	return next, next != failed
+	at &= 63
+	return State{uint8(at)}, at != failed
 }
 
 // Complete reports whether the text seen so far ends at a character boundary. At the end
 // of a message it must, or the message is not UTF-8. A failed State is never complete.
-func (s State) Complete() bool { return s == boundary }
+func (s State) Complete() bool { return s.at == boundary }
 
 const (
 	word     = 8 // bytes in a uint64

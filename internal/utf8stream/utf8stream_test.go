@@ -48,7 +48,7 @@ func viable(p []byte) bool {
 
 // whole checks p in one piece.
 func whole(p []byte) (ok, complete bool) {
-	s, ok := utf8stream.State(0).Check(p)
+	s, ok := utf8stream.State{}.Append(p)
 	return ok, s.Complete()
 }
 
@@ -60,7 +60,7 @@ func firstBad(t testing.TB, p []byte) int {
 	bad := len(p)
 	for i := range p {
 		var ok bool
-		s, ok = s.Check(p[i : i+1])
+		s, ok = s.Append(p[i : i+1])
 		if !ok && bad == len(p) {
 			bad = i
 		}
@@ -84,7 +84,7 @@ func firstBadWant(p []byte) int {
 func TestZeroStateIsBoundary(t *testing.T) {
 	var s utf8stream.State
 	require.True(t, s.Complete())
-	next, ok := s.Check(nil)
+	next, ok := s.Append(nil)
 	require.True(t, ok)
 	require.Equal(t, s, next)
 }
@@ -201,7 +201,7 @@ func TestAllCharacters(t *testing.T) {
 	}
 }
 
-// texts are long enough for every loop of Check, and end and change where the loops do.
+// texts are long enough for every loop of Append, and end and change where the loops do.
 func texts() map[string]string {
 	return map[string]string{
 		"ascii":   strings.Repeat("The quick brown fox. ", 9),
@@ -221,10 +221,10 @@ func TestEverySplit(t *testing.T) {
 			p := []byte(text)
 			require.True(t, utf8.Valid(p))
 			for i := range len(p) + 1 {
-				s, ok := utf8stream.State(0).Check(p[:i])
+				s, ok := utf8stream.State{}.Append(p[:i])
 				require.True(t, ok, "first %d bytes", i)
 				require.Equal(t, utf8.Valid(p[:i]), s.Complete(), "first %d bytes", i)
-				s, ok = s.Check(p[i:])
+				s, ok = s.Append(p[i:])
 				require.True(t, ok, "after %d bytes", i)
 				require.True(t, s.Complete(), "after %d bytes", i)
 			}
@@ -245,12 +245,12 @@ func TestBadByteAnywhere(t *testing.T) {
 				for _, bad := range bads {
 					p := []byte(text[:at] + bad + text[at:])
 					last := at + len(bad) - 1
-					_, ok := utf8stream.State(0).Check(p[:last])
+					_, ok := utf8stream.State{}.Append(p[:last])
 					require.True(t, ok, "%d: % x: before", at, bad)
-					s, ok := utf8stream.State(0).Check(p[:last+1])
+					s, ok := utf8stream.State{}.Append(p[:last+1])
 					require.False(t, ok, "%d: % x", at, bad)
 					require.False(t, s.Complete(), "%d: % x", at, bad)
-					_, ok = utf8stream.State(0).Check(p)
+					_, ok = utf8stream.State{}.Append(p)
 					require.False(t, ok, "%d: % x: all", at, bad)
 				}
 			}
@@ -259,20 +259,20 @@ func TestBadByteAnywhere(t *testing.T) {
 }
 
 func TestFailureLasts(t *testing.T) {
-	s, ok := utf8stream.State(0).Check([]byte{0xff})
+	s, ok := utf8stream.State{}.Append([]byte{0xff})
 	require.False(t, ok)
 	for _, next := range append([]string{"", "a", "€", "\x80"}, strings.Repeat("a", 200)) {
-		s, ok = s.Check([]byte(next))
+		s, ok = s.Append([]byte(next))
 		require.False(t, ok, "after %q", next)
 		require.False(t, s.Complete(), "after %q", next)
 	}
 	for b := range 256 {
-		_, ok = s.Check([]byte{byte(b)})
+		_, ok = s.Append([]byte{byte(b)})
 		require.False(t, ok, "after %#x", b)
 	}
 }
 
-func TestCheckDoesNotAllocateOrModify(t *testing.T) {
+func TestAppendDoesNotAllocateOrModify(t *testing.T) {
 	for name, text := range texts() {
 		p := []byte(text)
 		require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -296,7 +296,7 @@ func TestRandomPieces(t *testing.T) {
 	}
 }
 
-func FuzzCheck(f *testing.F) {
+func FuzzAppend(f *testing.F) {
 	for _, text := range texts() {
 		f.Add([]byte(text), uint64(1))
 	}
@@ -307,7 +307,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// checkAgainstOracles compares Check on p, whole and in pieces that r cuts, with
+// checkAgainstOracles compares Append on p, whole and in pieces that r cuts, with
 // unicode/utf8 and with viable.
 func checkAgainstOracles(t *testing.T, p []byte, r *rand.Rand) {
 	t.Helper()
@@ -323,7 +323,7 @@ func checkAgainstOracles(t *testing.T, p []byte, r *rand.Rand) {
 	for from := 0; from < len(p); {
 		to := min(len(p), from+r.IntN(1+r.IntN(100)))
 		var ok bool
-		s, ok = s.Check(p[from:to])
+		s, ok = s.Append(p[from:to])
 		if want := viable(p[:to]); ok != want {
 			t.Fatalf("% x: pieces up to %d: ok=%v, want %v", p, to, ok, want)
 		}
@@ -385,8 +385,8 @@ func benchText(kind string, n int) []byte {
 
 // Beside utf8.Valid, in the same run:
 //
-//	go test -run '^$' -bench Check -count 10 ./internal/utf8stream | benchstat -col /impl -
-func BenchmarkCheck(b *testing.B) {
+//	go test -run '^$' -bench Append -count 10 ./internal/utf8stream | benchstat -col /impl -
+func BenchmarkAppend(b *testing.B) {
 	for _, kind := range []string{"ascii", "latin", "cjk", "emoji"} {
 		for _, n := range []int{16, 64, 512, 4 << 10, 64 << 10} {
 			p := benchText(kind, n)
