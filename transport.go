@@ -1,0 +1,72 @@
+package websocket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
+
+// A seam is how a connection waits for bytes while it holds no memory to put
+// them in. There are two: rawSeam asks the operating system whether bytes are
+// there, inlineSeam keeps a few bytes of its own. Everything else is asked of
+// the net.Conn itself.
+type seam interface {
+	// readSome waits until something can be read, reads it into memory that
+	// it borrows then, and returns the number of bytes. Where it returns 0
+	// and an error, nothing stays borrowed.
+	readSome(from lender) (n int, err error)
+}
+
+// A lender has memory to read into, at most one piece at a time.
+type lender interface {
+	lend() []byte
+	giveBack()
+}
+
+// A transport is the net.Conn below a connection and the seam to wait on it.
+type transport struct {
+	net.Conn
+	seam seam
+}
+
+// newTransport looks at the concrete type of conn, not at its methods: a
+// wrapper that embeds a *net.TCPConn has the methods that reach past its own
+// Read, and reaching past it would lose what it does.
+func newTransport(conn net.Conn) transport {
+	var raw syscall.RawConn
+	var err error
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		raw, err = conn.SyscallConn()
+	case *net.UnixConn:
+		raw, err = conn.SyscallConn()
+	}
+	if raw == nil || err != nil {
+		return transport{conn, &inlineSeam{conn: conn}}
+	}
+	return transport{conn, newRawSeam(conn, raw)}
+}
+
+// isDeadline reports whether err says that a deadline passed, after which a
+// read may be repeated. ETIMEDOUT also calls itself a timeout, but it is the
+// end of a TCP connection.
+func isDeadline(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
+}
+
+// readAtLeastOnce reads into p, and asks again where a Read returns nothing
+// and no error, which io.Reader allows and discourages.
+func readAtLeastOnce(r io.Reader, p []byte) (n int, err error) {
+	for range 100 {
+		// An error that comes with bytes is dropped: io.Reader has it come
+		// again, alone.
+		if n, err = r.Read(p); n > 0 {
+			return n, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
