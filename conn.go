@@ -1,0 +1,112 @@
+package websocket
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// Read limits of a connection on which SetReadLimit was not called.
+const (
+	defaultServerReadLimit = 1 << 20
+	defaultClientReadLimit = 32 << 20
+)
+
+// A Conn is a WebSocket connection. It comes from [Upgrader.Upgrade] or
+// [Dialer.Dial].
+//
+// One goroutine at a time may read ([Conn.ReadMessage], [Conn.AppendMessage],
+// [Conn.NextReader] and the reader that it returns); a second one gets an
+// error. All other methods may be called from any number of goroutines. A
+// program must keep reading: pings are answered, and close frames and errors
+// seen, by the read methods only.
+type Conn struct {
+	// Set by newConn and not changed after.
+	transport    transport
+	subprotocol  string
+	writeOptions *writeOptions // nil: the defaults
+	server       bool
+	skipUTF8     bool
+
+	// May be changed by any goroutine at any time.
+	handlers  atomic.Pointer[handlers] // nil: the defaults
+	readLimit atomic.Int64             // 0: none
+
+	in  readHalf
+	out writeHalf
+}
+
+// A connOptions is what newConn is told of a new connection.
+type connOptions struct {
+	server       bool
+	skipUTF8     bool
+	subprotocol  string
+	writeOptions *writeOptions
+	buffered     []byte // what came behind the opening handshake; copied
+}
+
+func newConn(conn net.Conn, o connOptions) *Conn {
+	c := &Conn{
+		transport:    newTransport(conn),
+		subprotocol:  o.subprotocol,
+		writeOptions: o.writeOptions,
+		server:       o.server,
+		skipUTF8:     o.skipUTF8,
+	}
+	c.readLimit.Store(defaultClientReadLimit)
+	if o.server {
+		c.readLimit.Store(defaultServerReadLimit)
+	}
+	c.in.start(o.buffered)
+	return c
+}
+
+// Subprotocol returns the subprotocol that both sides agreed on, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// NetConn returns the connection below this one: the very net.Conn that the
+// handshake ran over. Reading from it or writing to it breaks the WebSocket
+// connection; its deadlines are better set by the methods of Conn.
+func (c *Conn) NetConn() net.Conn { return c.transport.Conn }
+
+// UnderlyingConn is [Conn.NetConn].
+//
+// Deprecated: use NetConn.
+func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
+
+// LocalAddr returns the local network address, or nil for a zero Conn.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.transport.Conn == nil {
+		return nil
+	}
+	return c.transport.LocalAddr()
+}
+
+// RemoteAddr returns the network address of the peer, or nil for a zero Conn.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.transport.Conn == nil {
+		return nil
+	}
+	return c.transport.RemoteAddr()
+}
+
+// SetReadLimit sets the largest size of a message, in bytes of payload, that
+// the read methods take; zero or less means that there is no limit. The
+// default is 1 MiB on a server's connection and 32 MiB on a client's. A larger
+// message fails the connection: the peer is sent close code 1009 and the read
+// returns [ErrReadLimit]. The limit is looked at when a frame begins, so it
+// holds for the frames that begin after the call.
+func (c *Conn) SetReadLimit(limit int64) { c.readLimit.Store(max(limit, 0)) }
+
+// SetReadDeadline sets the time after which reads fail, the blocked one
+// included; the zero time means never, which is the default. A read that ran
+// into its deadline returns an error for which Timeout() and
+// errors.Is(err, os.ErrDeadlineExceeded) are true. The connection survives it:
+// after the deadline was moved the read may be repeated and goes on where it
+// stopped, inside a message too.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if c.transport.Conn == nil {
+		return errNoConn
+	}
+	return c.transport.SetReadDeadline(t)
+}

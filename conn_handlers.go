@@ -1,0 +1,123 @@
+package websocket
+
+import "time"
+
+// replyWait is how long an answer that the read half owes may hold it up: a
+// pong on the transport, a close frame for the write half and the transport.
+const replyWait = time.Second
+
+// handlers are what a program put in place of the defaults; nil is a default.
+// A handlers value is not changed once a Conn points to it.
+type handlers struct {
+	ping, pong func(appData string) error
+	close      func(code int, text string) error
+}
+
+func (c *Conn) setHandler(set func(*handlers)) {
+	for {
+		old := c.handlers.Load()
+		h := handlers{}
+		if old != nil {
+			h = *old
+		}
+		set(&h)
+		if c.handlers.CompareAndSwap(old, &h) {
+			return
+		}
+	}
+}
+
+func (c *Conn) customHandlers() handlers {
+	if h := c.handlers.Load(); h != nil {
+		return *h
+	}
+	return handlers{}
+}
+
+// SetPingHandler sets the function that is called for each ping from the peer
+// with the ping's payload; nil sets the default, which answers with a pong. It
+// runs inside a read method, which returns the handler's error if that is not
+// nil, and nothing can be read after. It may write to the connection and close
+// it; it must not read. It may be set from any goroutine.
+func (c *Conn) SetPingHandler(h func(appData string) error) {
+	c.setHandler(func(set *handlers) { set.ping = h })
+}
+
+// PingHandler returns the ping handler in force; it is never nil.
+func (c *Conn) PingHandler() func(appData string) error {
+	if h := c.customHandlers().ping; h != nil {
+		return h
+	}
+	return func(appData string) error {
+		if len(appData) > maxControlPayload {
+			return errControlTooLong
+		}
+		c.sendPong([]byte(appData))
+		return nil
+	}
+}
+
+// SetPongHandler sets the function that is called for each pong from the peer
+// with the pong's payload; nil sets the default, which does nothing. For the
+// rest it is as in [Conn.SetPingHandler].
+func (c *Conn) SetPongHandler(h func(appData string) error) {
+	c.setHandler(func(set *handlers) { set.pong = h })
+}
+
+// PongHandler returns the pong handler in force; it is never nil.
+func (c *Conn) PongHandler() func(appData string) error {
+	if h := c.customHandlers().pong; h != nil {
+		return h
+	}
+	return func(string) error { return nil }
+}
+
+// SetCloseHandler sets the function that is called for the peer's close frame
+// with its code, 1005 where it has none, and its reason; nil sets the default,
+// which sends a close frame with the same code back (RFC 6455 §5.5.1). The
+// read method in which it runs returns the handler's error, or a *[CloseError]
+// if that is nil. For the rest it is as in [Conn.SetPingHandler].
+func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
+	c.setHandler(func(set *handlers) { set.close = h })
+}
+
+// CloseHandler returns the close handler in force; it is never nil.
+func (c *Conn) CloseHandler() func(code int, text string) error {
+	if h := c.customHandlers().close; h != nil {
+		return h
+	}
+	return func(code int, _ string) error {
+		// A close frame that does not get out changes nothing: the peer has
+		// said that it is done.
+		_ = c.WriteControl(CloseMessage, FormatCloseMessage(code, ""), time.Now().Add(replyWait))
+		return nil
+	}
+}
+
+// handleControl acts on a ping, a pong or a close frame of the peer. The
+// payload is unmasked and the frame is consumed, so that nothing is lost if a
+// handler panics.
+func (c *Conn) handleControl(op opcode, payload []byte) error {
+	switch op {
+	case opPing:
+		if h := c.customHandlers().ping; h != nil {
+			return h(string(payload))
+		}
+		c.sendPong(payload)
+		return nil
+	case opPong:
+		if h := c.customHandlers().pong; h != nil {
+			return h(string(payload))
+		}
+		return nil
+	}
+	code, reason, violation := parseClosePayload(payload)
+	if violation != nil {
+		return c.failRead(violation, violation.Code, violation.Rule)
+	}
+	text := string(reason)
+	if err := c.CloseHandler()(code, text); err != nil {
+		return err
+	}
+	return &CloseError{Code: code, Text: text}
+}

@@ -1,0 +1,264 @@
+package websocket
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+)
+
+// A writeState says who has the write half.
+type writeState uint8
+
+const (
+	writeIdle    writeState = iota // nobody
+	writeLeading                   // one goroutine, the leader, is putting frames on the wire
+)
+
+// A writeHalf is what a connection knows of the bytes that go out. While a
+// fragmented message is on the wire but not all of it, stream is its writer,
+// and only control frames and its own fragments may follow (RFC 6455 §5.4).
+type writeHalf struct {
+	mu sync.Mutex // guards the fields below; never held over I/O or user code
+
+	state    writeState
+	close    closeState
+	err      error           // what every write returns, once not nil
+	stream   *messageWriter  // has fragments on the wire and is not closed
+	writer   *messageWriter  // the newest of NextWriter, until it is closed
+	waiters  []*writeWaiter  // for the half, in the order they came
+	owedPong *bufpool.Buffer // what the leader is to answer a ping with
+
+	deadline    time.Time // of SetWriteDeadline
+	explicit    bool      // SetWriteDeadline was called
+	ownDeadline bool      // the frame on its way has a deadline of its own
+}
+
+// A writeDeadline says when a frame's write has to end: when the connection's
+// write deadline says so, or at a time of its own, of which zero is never.
+type writeDeadline struct {
+	at  time.Time
+	own bool
+}
+
+func deadlineIn(d time.Duration) writeDeadline {
+	return writeDeadline{at: time.Now().Add(d), own: true}
+}
+
+// A writeWaiter is a goroutine that waits for the write half.
+type writeWaiter struct {
+	control bool           // for a control frame
+	writer  *messageWriter // for a fragment of this writer's
+	granted bool           // it leads; guarded by the half's mu
+	wake    chan struct{}  // look again; holds one signal
+}
+
+// free reports whether the half can be had now for what w is to send.
+func (out *writeHalf) free(w *writeWaiter) bool {
+	return out.state == writeIdle && out.allows(w)
+}
+
+func (out *writeHalf) allows(w *writeWaiter) bool {
+	return w.control || out.stream == nil || out.stream == w.writer
+}
+
+// until is the time that d stands for, if no progress is made from now on.
+func (out *writeHalf) until(d writeDeadline, now time.Time) time.Time {
+	switch {
+	case d.own:
+		return d.at
+	case out.explicit:
+		return out.deadline
+	}
+	return now.Add(defaultWriteTimeout)
+}
+
+// lead waits until the caller may put a frame on the wire, a control frame or
+// one of writer's or neither, and makes it the leader, who must call follow. A
+// deadline that has passed wins over every other reason to refuse, since the
+// caller may mend it.
+func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error {
+	if c.transport.Conn == nil {
+		return errNoConn
+	}
+	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if d.own || out.explicit {
+		now := time.Now()
+		if t := out.until(d, now); !t.IsZero() && !now.Before(t) {
+			return errWriteTimeout
+		}
+	}
+	if out.err != nil {
+		return out.err
+	}
+	// On the stack, as long as nobody has to wait.
+	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
+		out.state = writeLeading
+		return nil
+	}
+	w := &writeWaiter{control: control, writer: writer, wake: make(chan struct{}, 1)}
+	out.waiters = append(out.waiters, w)
+	return out.wait(w, d)
+}
+
+// wait blocks until w leads, the deadline passes or the half fails. It is
+// called with mu held and holds it when it returns, but not while it waits.
+func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
+	start := time.Now()
+	for {
+		var expired <-chan time.Time
+		var timer *time.Timer
+		now := time.Now()
+		until := out.until(d, start)
+		if !until.IsZero() {
+			timer = time.NewTimer(until.Sub(now))
+			expired = timer.C
+		}
+		out.mu.Unlock()
+		select {
+		case <-w.wake:
+		case <-expired:
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		out.mu.Lock()
+		if w.granted {
+			return nil
+		}
+		if err := out.refusal(w, out.until(d, start)); err != nil {
+			out.waiters = slices.DeleteFunc(out.waiters, func(o *writeWaiter) bool { return o == w })
+			return err
+		}
+	}
+}
+
+// refusal is why w need not wait any longer, if there is a reason.
+func (out *writeHalf) refusal(w *writeWaiter, until time.Time) error {
+	switch {
+	case out.err != nil:
+		return out.err
+	case until.IsZero() || time.Now().Before(until):
+		return nil
+	case !out.allows(w):
+		return errStreamOpen
+	}
+	return errWriteTimeout
+}
+
+// wakeAll has every waiter look again at why it waits.
+func (out *writeHalf) wakeAll() {
+	for _, w := range out.waiters {
+		w.signal()
+	}
+}
+
+func (w *writeWaiter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // a signal is there already
+	}
+}
+
+// leadOrOwe makes the caller, who has a pong to send, the leader; or, if there
+// is one already, leaves the pong to that one.
+func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
+	out := &c.out
+	if c.transport.Conn == nil {
+		return false
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	switch {
+	case out.err != nil:
+		return false
+	case out.state == writeIdle:
+		out.state = writeLeading
+		return true
+	}
+	if out.owedPong == nil {
+		out.owedPong = bufpool.Get(bufpool.Size)
+	}
+	b := out.owedPong
+	b.R = headerRoom
+	b.W = headerRoom + copy(b.Data[headerRoom:], pong)
+	return false
+}
+
+// follow ends the caller's lead. It sends the pong that came to be owed
+// meanwhile, and hands the half on.
+func (c *Conn) follow() {
+	handedOn := false
+	defer func() {
+		if !handedOn { // the transport panicked
+			c.out.mu.Lock()
+			c.out.handOn()
+			c.out.mu.Unlock()
+		}
+	}()
+	for {
+		pong := c.out.owedOrHandOn()
+		if pong == nil {
+			handedOn = true
+			return
+		}
+		_ = c.sendFrame(header{fin: true, opcode: opPong}, pong, nil, writeDeadline{})
+		bufpool.Put(pong)
+	}
+}
+
+// owedOrHandOn takes the owed pong, or hands the half on if there is none.
+func (out *writeHalf) owedOrHandOn() *bufpool.Buffer {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	pong := out.owedPong
+	out.owedPong = nil
+	if pong != nil && out.err != nil {
+		bufpool.Put(pong)
+		pong = nil
+	}
+	if pong == nil {
+		out.handOn()
+	}
+	return pong
+}
+
+// handOn gives the half to the first waiter that may have it.
+func (out *writeHalf) handOn() {
+	out.state = writeIdle
+	if out.err != nil {
+		return // the waiters were woken to see it
+	}
+	for i, w := range out.waiters {
+		if out.free(w) {
+			out.waiters = slices.Delete(out.waiters, i, i+1)
+			out.state = writeLeading
+			w.granted = true
+			w.signal()
+			return
+		}
+	}
+}
+
+// fail makes err what every write returns from now on, unless there is such an
+// error already, and returns the one that counts.
+func (out *writeHalf) fail(err error) error {
+	if out.err == nil {
+		out.err = err
+		out.wakeAll()
+	}
+	return out.err
+}
+
+// armWrite sets the transport's deadline for the next step of a frame. Where a
+// transport has no deadlines its Write goes without.
+func (c *Conn) armWrite(d writeDeadline) {
+	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.ownDeadline = d.own
+	_ = c.transport.SetWriteDeadline(out.until(d, time.Now()))
+}

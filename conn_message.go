@@ -1,0 +1,91 @@
+package websocket
+
+// ReadMessage reads the next data message and returns its type, TextMessage or
+// BinaryMessage, and its payload in memory of its own. On an error it returns
+// -1, nil and the error.
+//
+// Errors: a *[CloseError] when the peer closed the connection, [ErrReadLimit],
+// a *[ProtocolError], what a handler returned, or the error of the transport,
+// each of which every later read returns again. After an error for which
+// Timeout() is true (see [Conn.SetReadDeadline]) the read may be repeated.
+func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
+	messageType, p, err = c.AppendMessage(nil)
+	if err != nil {
+		return -1, nil, err
+	}
+	if p == nil {
+		p = []byte{}
+	}
+	return messageType, p, nil
+}
+
+// AppendMessage is [Conn.ReadMessage] into memory of the caller: it appends
+// the payload to dst and returns the extended slice, and does not allocate
+// where dst has the room. On an error it returns -1, dst as it was, and the
+// error; the bytes between its length and its capacity may have been used.
+func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
+	if err := c.beginRead(); err != nil {
+		return -1, dst, err
+	}
+	defer c.endRead()
+	if err := c.beginMessage(); err != nil {
+		return -1, dst, err
+	}
+	in := &c.in
+	in.streamed = false
+	p = append(dst, in.gathered...)
+	for {
+		if p, err = c.gatherFrame(p, len(dst)); err == nil && !in.fin {
+			err = c.nextFrame()
+		} else if err == nil {
+			break
+		}
+		if err != nil {
+			c.keepGathered(p[len(dst):], dst)
+			return -1, dst, err
+		}
+	}
+	messageType = int(in.opcode)
+	c.endMessage()
+	return messageType, p, nil
+}
+
+// gatherFrame appends the rest of the current frame to p, of which the message
+// begins at start. Memory follows the bytes that came: p grows to at most four
+// times what was received of the message, whatever length the header declares.
+func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
+	in := &c.in
+	for in.remaining > 0 {
+		spare := cap(p) - len(p)
+		if int64(spare) < min(in.remaining, directRead) && len(in.bytes()) == 0 {
+			if err := c.fill(); err != nil {
+				return p, err
+			}
+		}
+		if have := len(in.bytes()); spare < have || spare == 0 {
+			received := len(p) - start + have
+			room := min(in.remaining, int64(max(directRead, 3*received+have)))
+			if int64(spare) < room {
+				p = append(make([]byte, 0, len(p)+int(room)), p...)
+			}
+		}
+		n, err := c.readPayload(p[len(p):cap(p)])
+		p = p[:len(p)+n]
+		if err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// keepGathered keeps what an interrupted read has of its message for the next
+// one, out of the caller's memory dst.
+func (c *Conn) keepGathered(message, dst []byte) {
+	if c.in.err != nil || c.in.opcode == 0 {
+		return
+	}
+	if cap(dst) > 0 {
+		message = append([]byte(nil), message...)
+	}
+	c.in.gathered = message
+}

@@ -1,0 +1,84 @@
+package websocket
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// NextReader goes on to the next data message and returns its type,
+// TextMessage or BinaryMessage, and a reader of its payload. What was not read
+// of an earlier message is dropped, and its reader returns io.EOF from then on.
+// The reader's Read returns io.EOF at the end of the message; its other
+// errors, and those of NextReader, are the ones of [Conn.ReadMessage]. On an
+// error NextReader returns -1, nil and the error.
+func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
+	if err := c.beginRead(); err != nil {
+		return -1, nil, err
+	}
+	defer c.endRead()
+	if err := c.beginMessage(); err != nil {
+		return -1, nil, err
+	}
+	c.in.streamed = true
+	c.in.reader = newMessageReader(c)
+	return int(c.in.opcode), c.in.reader, nil
+}
+
+// A messageReader reads one message. It is used for that one alone, so that a
+// reader that a program kept by mistake can never take bytes from a later
+// message.
+type messageReader struct {
+	conn atomic.Pointer[Conn] // nil once the message was read to its end
+}
+
+// readerBlocks has what is left of blocks of messageReaders: made in blocks,
+// they cost next to no allocation a message.
+var readerBlocks = sync.Pool{New: func() any { return new([]messageReader) }}
+
+func newMessageReader(c *Conn) *messageReader {
+	block := readerBlocks.Get().(*[]messageReader)
+	if len(*block) == 0 {
+		*block = make([]messageReader, 64)
+	}
+	r := &(*block)[0]
+	*block = (*block)[1:]
+	readerBlocks.Put(block)
+	r.conn.Store(c)
+	return r
+}
+
+func (r *messageReader) Read(p []byte) (n int, err error) {
+	c := r.conn.Load()
+	if c == nil {
+		return 0, io.EOF
+	}
+	if err := c.beginRead(); err != nil {
+		return 0, err
+	}
+	defer c.endRead()
+	in := &c.in
+	if in.reader != r {
+		r.conn.Store(nil)
+		return 0, io.EOF
+	}
+	if len(in.gathered) > 0 {
+		n = copy(p, in.gathered)
+		in.gathered = in.gathered[n:]
+		return n, nil
+	}
+	for in.remaining == 0 {
+		if in.fin {
+			r.conn.Store(nil)
+			c.endMessage()
+			return 0, io.EOF
+		}
+		if err := c.nextFrame(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return c.readPayload(p)
+}

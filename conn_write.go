@@ -1,0 +1,184 @@
+package websocket
+
+import (
+	"io"
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+)
+
+const (
+	// defaultWriteTimeout is how long a write may make no progress on a
+	// connection on which SetWriteDeadline was not called.
+	defaultWriteTimeout = 30 * time.Second
+
+	// writeStep is the most that one Write of the transport is given, so that
+	// the progress of a large message can be seen.
+	writeStep = 256 << 10
+
+	// headerRoom is kept free before a payload, for its header.
+	headerRoom = 16
+)
+
+// SetWriteDeadline sets the time after which writes fail, the blocked ones
+// included; the zero time means never. It replaces the default, by which a
+// write fails that makes no progress for 30 seconds. A write whose deadline
+// passes before a byte of it went out, or had passed already, returns an error
+// for which Timeout() is true and leaves the connection as it was. Once a byte
+// went out, the frame cannot be finished, and every later write returns the
+// same error.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if c.transport.Conn == nil {
+		return errNoConn
+	}
+	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.explicit, out.deadline = true, t
+	out.wakeAll()
+	if out.state == writeLeading && !out.ownDeadline {
+		return c.transport.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// WriteMessage sends a message in one frame. messageType is TextMessage or
+// BinaryMessage, or a control type, whose payload is at most 125 bytes. Text is
+// not checked to be UTF-8. It returns when the transport has taken the whole
+// message; data is not used after.
+//
+// While the writer of a NextWriter has part of its message on the wire, a data
+// message waits for that writer's Close, as long as the write deadline lets it.
+//
+// Errors: [ErrCloseSent] after a close frame; a wrong type, a control payload
+// that must not be sent, or a deadline that passed before anything was sent
+// (Timeout() is true), none of which harms the connection; any other comes
+// from the transport and every later write returns it again.
+func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	op := opcode(messageType)
+	if messageType != int(op) || !op.isData() {
+		return c.writeControl(messageType, data, writeDeadline{})
+	}
+	return c.writeFrame(header{fin: true, opcode: op}, data, writeDeadline{})
+}
+
+// WriteControl sends a control frame: messageType is CloseMessage, PingMessage
+// or PongMessage, data at most 125 bytes. It may pass between the fragments of
+// a message, and waits for the frames on their way until the deadline; the zero
+// deadline means that it waits without end. The errors are those of
+// [Conn.WriteMessage].
+func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
+	if op := opcode(messageType); messageType != int(op) || op.isData() {
+		return errNotControl
+	}
+	return c.writeControl(messageType, data, writeDeadline{at: deadline, own: true})
+}
+
+func (c *Conn) writeControl(messageType int, data []byte, d writeDeadline) error {
+	op := opcode(messageType)
+	switch {
+	case messageType != int(op), op.isReserved(), op == opContinuation:
+		return errBadMessageType
+	case len(data) > maxControlPayload:
+		return errControlTooLong
+	case op == opClose:
+		if err := checkCloseToSend(data); err != nil {
+			return err
+		}
+	}
+	return c.writeFrame(header{fin: true, opcode: op}, data, d)
+}
+
+// writeFrame takes the write half, sends one frame and lets go.
+func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
+	if err := c.lead(h.opcode.isControl(), nil, d); err != nil {
+		return err
+	}
+	defer c.follow()
+	buf := bufpool.Get(bufpool.Size)
+	defer bufpool.Put(buf)
+	buf.R, buf.W = headerRoom, headerRoom
+	return c.sendFrame(h, buf, payload, d)
+}
+
+// sendFrame sends a frame whose payload is what buf holds, behind headerRoom
+// free bytes, and then rest. A client's payload is masked in buf or on its way
+// there; rest is never changed. The caller leads.
+func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
+	h.length = uint64(len(buf.Bytes()) + len(rest))
+	h.masked = !c.server
+	key := uint32(0)
+	if h.masked {
+		h.key = newMaskKey()
+		key = mask(buf.Bytes(), h.key)
+	}
+	buf.R -= headerSize(h)
+	appendHeader(buf.Data[:buf.R], h)
+
+	// The first step goes out with the header, in one piece.
+	step := rest[:min(len(rest), len(buf.Data)-buf.W)]
+	if h.masked {
+		key = maskCopy(buf.Data[buf.W:], step, key)
+	} else {
+		copy(buf.Data[buf.W:], step)
+	}
+	buf.W += len(step)
+	// A fragment that cannot be sent leaves a message that cannot be ended, so
+	// for all but the first the message has begun already.
+	err := c.send(buf.Bytes(), d, h.opcode == opContinuation)
+	for rest = rest[len(step):]; err == nil && len(rest) > 0; rest = rest[len(step):] {
+		if h.masked {
+			step = rest[:min(len(rest), len(buf.Data))]
+			key = maskCopy(buf.Data, step, key)
+			err = c.send(buf.Data[:len(step)], d, true)
+		} else {
+			step = rest[:min(len(rest), writeStep)]
+			err = c.send(step, d, true)
+		}
+	}
+	if err == nil && h.opcode == opClose {
+		c.setCloseState(closeSent)
+	}
+	return err
+}
+
+// send gives p to the transport; begun says that the peer has bytes already
+// that make no sense without p. An error sticks, unless it is a deadline and
+// the peer has none: then the connection is as it was.
+func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
+	c.armWrite(d)
+	n, err := 0, errTransportPanicked
+	defer func() {
+		if err == errTransportPanicked {
+			c.failWrite(err)
+		}
+	}()
+	n, err = c.transport.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	if err == nil || isDeadline(err) && n == 0 && !begun {
+		return err
+	}
+	return c.failWrite(err)
+}
+
+func (c *Conn) failWrite(err error) error {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.fail(err)
+}
+
+// sendPong answers a ping. It never waits for the write half: if another
+// goroutine leads, that one sends the pong, the newest only if there came more
+// (RFC 6455 §5.5.3). An error is the write half's affair; reading goes on.
+func (c *Conn) sendPong(payload []byte) {
+	if !c.leadOrOwe(payload) {
+		return
+	}
+	defer c.follow()
+	buf := bufpool.Get(bufpool.Size)
+	defer bufpool.Put(buf)
+	buf.R, buf.W = headerRoom, headerRoom
+	_ = c.sendFrame(header{fin: true, opcode: opPong}, buf, payload, deadlineIn(replyWait))
+}
