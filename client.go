@@ -1,0 +1,437 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/httpfield"
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	// maxResponseHead is how many bytes a server's response may take up to the
+	// end of its header, informational responses before it included.
+	maxResponseHead = 64 << 10
+
+	// keptBody is how much of a refusal's body the caller gets to see.
+	keptBody = 1024
+)
+
+var (
+	errMalformedURL = errors.New("websocket: malformed ws or wss URL")
+	errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
+	errProxy        = errors.New("websocket: dialing through a proxy is not supported")
+)
+
+// A Dialer makes WebSocket connections to servers. Its fields must not be
+// changed while it is in use; its methods may be called from any number of
+// goroutines. The zero Dialer and a nil *Dialer are ready to use.
+type Dialer struct {
+	// NetDial makes the TCP connection, if NetDialContext is nil. It cannot
+	// be told that the context has ended: then its connection is closed as
+	// soon as it is there.
+	NetDial func(network, addr string) (net.Conn, error)
+
+	// NetDialContext makes the TCP connection. If it and NetDial are nil, a
+	// net.Dialer does.
+	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// NetDialTLSContext makes the connection for wss URLs, the TLS handshake
+	// included; TLSClientConfig is not used then. If it is nil, the connection
+	// is made as for ws URLs and TLS is done on top.
+	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Proxy returns the proxy for a request. If it is nil or returns nil,
+	// there is none. A proxy fails the dial.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// TLSClientConfig is the configuration for wss URLs; nil is the default
+	// one. It is cloned. An empty ServerName is set to the URL's host, and
+	// "h2" is taken out of NextProtos.
+	TLSClientConfig *tls.Config
+
+	// HandshakeTimeout is how long the dial may take in all, from the first
+	// look-up to the end of the opening handshake. Zero means 45 seconds.
+	HandshakeTimeout time.Duration
+
+	// ReadBufferSize is accepted and not used, see [Upgrader.ReadBufferSize].
+	ReadBufferSize int
+
+	// WriteBufferSize is as in [Upgrader].
+	WriteBufferSize int
+
+	// WriteBufferPool is as in [Upgrader].
+	WriteBufferPool BufferPool
+
+	// Subprotocols are offered to the server, in order of preference. The
+	// dial fails if the server chooses another.
+	Subprotocols []string
+
+	// EnableCompression is accepted and negotiates nothing yet.
+	EnableCompression bool
+
+	// Jar holds the cookies that are sent, and stores the ones that come
+	// back, from a refusal too. A Cookie header in the request replaces them.
+	Jar http.CookieJar
+
+	// InsecureSkipUTF8Check is as in [Upgrader].
+	InsecureSkipUTF8Check bool
+}
+
+// DefaultDialer is a Dialer with all fields at their defaults.
+var DefaultDialer = &Dialer{
+	Proxy:            http.ProxyFromEnvironment,
+	HandshakeTimeout: defaultHandshakeTimeout,
+}
+
+// Dial is [Dialer.DialContext] with the background context.
+func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
+	return d.DialContext(context.Background(), urlStr, requestHeader)
+}
+
+// DialContext connects to the server at a ws or wss URL. The request header
+// may hold what is to be sent beside the handshake's own headers, such as
+// Origin and Cookie; its names go out as they are spelled, and Host replaces
+// the URL's host.
+//
+// The context and HandshakeTimeout bound every step of the dial. Once it has
+// returned, the context has no influence on the connection.
+//
+// If the server answers, but not as RFC 6455 §4.1 asks, the error is
+// [ErrBadHandshake] itself, and the response comes with the first 1,024 bytes
+// of its body, which need not be closed.
+func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
+	if d == nil {
+		d = DefaultDialer
+	}
+	hs, err := d.newHandshake(urlStr, requestHeader)
+	if err != nil {
+		return nil, nil, err
+	}
+	timeout := d.HandshakeTimeout
+	if timeout <= 0 {
+		timeout = defaultHandshakeTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	hs.request = hs.request.WithContext(ctx)
+
+	netConn, err := d.connect(ctx, hs.request)
+	if err != nil {
+		return nil, nil, orContext(ctx, err)
+	}
+	// The end of the context ends the handshake by closing the connection
+	// under it, which no net.Conn can ignore.
+	stop := context.AfterFunc(ctx, func() { _ = netConn.Close() })
+	c, response, err := d.upgrade(netConn, hs)
+	if !stop() {
+		return nil, nil, orContext(ctx, err)
+	}
+	if err != nil {
+		_ = netConn.Close()
+		return nil, response, err
+	}
+	return c, response, nil
+}
+
+// orContext is the reason for a failure: the end of the context, if it ended.
+func orContext(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// A clientHandshake is what the client says in its opening handshake and what
+// it must remember of that to judge the answer.
+type clientHandshake struct {
+	request *http.Request
+	key     string
+	offered []string // subprotocols
+}
+
+// reservedRequestHeaders are the ones of the client's opening handshake that
+// are the library's to write.
+var reservedRequestHeaders = []string{
+	"Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
+}
+
+func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandshake, error) {
+	u, err := parseURL(urlStr)
+	if err != nil {
+		return nil, err
+	}
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
+	hs := &clientHandshake{key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols}
+	hs.request = &http.Request{
+		Method: http.MethodGet, URL: u, Host: u.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Upgrade":               {"websocket"},
+			"Connection":            {"Upgrade"},
+			"Sec-WebSocket-Key":     {hs.key},
+			"Sec-WebSocket-Version": {"13"},
+		},
+	}
+	if d.Jar != nil {
+		for _, cookie := range d.Jar.Cookies(u) {
+			hs.request.AddCookie(cookie)
+		}
+	}
+	if len(d.Subprotocols) > 0 {
+		hs.request.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.Subprotocols, ", ")}
+	}
+	if err := hs.add(header); err != nil {
+		return nil, err
+	}
+	return hs, nil
+}
+
+// add takes the caller's headers into the request.
+func (hs *clientHandshake) add(header http.Header) error {
+	fields := hs.request.Header
+	for name, values := range header {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case canonical == "Host":
+			if len(values) > 0 {
+				hs.request.Host = values[0]
+			}
+			continue
+		case slices.Contains(reservedRequestHeaders, canonical),
+			canonical == "Sec-Websocket-Protocol" && len(hs.offered) > 0:
+			return errors.New("websocket: duplicate header not allowed: " + name)
+		case canonical == "Sec-Websocket-Protocol":
+			name = "Sec-WebSocket-Protocol"
+		case canonical == "Cookie":
+			delete(fields, "Cookie")
+		}
+		fields[name] = values
+	}
+	for name, values := range fields {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(strings.Join(values, "")) {
+			return fmt.Errorf("websocket: invalid request header %q", name)
+		}
+	}
+	offered, ok := httpfield.Tokens(fields["Sec-WebSocket-Protocol"])
+	if !ok {
+		return errors.New("websocket: a subprotocol is not a token (RFC 6455 section 4.1)")
+	}
+	hs.offered = offered
+	return nil
+}
+
+// parseURL reads a ws or wss URL (RFC 6455 §3) and gives it the scheme that
+// HTTP knows.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, err
+	}
+	switch u.Scheme {
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	default:
+		return nil, errMalformedURL
+	}
+	if u.User != nil || u.Hostname() == "" {
+		return nil, errMalformedURL
+	}
+	return u, nil
+}
+
+// upgrade does the opening handshake over netConn.
+func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Response, error) {
+	if err := hs.request.Write(netConn); err != nil {
+		return nil, nil, err
+	}
+	head := &headReader{r: netConn, left: maxResponseHead}
+	br := bufio.NewReader(head)
+	if trace := httptrace.ContextClientTrace(hs.request.Context()); trace != nil && trace.GotFirstResponseByte != nil {
+		if _, err := br.Peek(1); err == nil {
+			trace.GotFirstResponseByte()
+		}
+	}
+	response, err := readResponse(br, hs.request)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.Jar != nil {
+		if cookies := response.Cookies(); len(cookies) > 0 {
+			d.Jar.SetCookies(hs.request.URL, cookies)
+		}
+	}
+	subprotocol, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered)
+	if err != nil {
+		head.left = keptBody + int64(br.Size())
+		body := make([]byte, keptBody)
+		n, _ := io.ReadFull(response.Body, body)
+		response.Body = io.NopCloser(bytes.NewReader(body[:n]))
+		return nil, response, ErrBadHandshake
+	}
+	response.Body = http.NoBody
+	if err := netConn.SetDeadline(time.Time{}); err != nil {
+		return nil, nil, err
+	}
+	buffered, _ := br.Peek(br.Buffered())
+	return newConn(netConn, connOptions{
+		skipUTF8:     d.InsecureSkipUTF8Check,
+		subprotocol:  subprotocol,
+		writeOptions: newWriteOptions(d.WriteBufferSize, d.WriteBufferPool),
+		buffered:     buffered,
+	}), response, nil
+}
+
+// readResponse reads the server's response, past informational ones (RFC 9110
+// §15.2).
+func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
+	for {
+		response, err := http.ReadResponse(br, r)
+		if err != nil {
+			return nil, err
+		}
+		if response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, nil
+		}
+	}
+}
+
+// A headReader reads no more than left bytes: as many as a response's header
+// may have, and the bytes that a bufio.Reader takes beyond it.
+type headReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (h *headReader) Read(p []byte) (int, error) {
+	if h.left <= 0 {
+		return 0, errResponseHead
+	}
+	n, err := h.r.Read(p[:min(int64(len(p)), h.left)])
+	h.left -= int64(n)
+	return n, err
+}
+
+// connect makes the connection that the handshake goes over.
+func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
+	if d.Proxy != nil {
+		proxy, err := d.Proxy(r)
+		if err != nil {
+			return nil, err
+		}
+		if proxy != nil {
+			return nil, errProxy
+		}
+	}
+	address, err := dialAddress(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GetConn != nil {
+		trace.GetConn(address)
+	}
+	overTLS := r.URL.Scheme == "https"
+	var conn net.Conn
+	if overTLS && d.NetDialTLSContext != nil {
+		conn, err = d.NetDialTLSContext(ctx, "tcp", address)
+	} else {
+		conn, err = d.dial(ctx, address)
+		if err == nil && overTLS {
+			conn, err = d.startTLS(ctx, conn, r.URL.Hostname(), trace)
+		}
+	}
+	if err == nil && trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+	}
+	return conn, err
+}
+
+// dialAddress is the host and port of a URL, as the network wants them.
+func dialAddress(u *url.URL) (string, error) {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return httpguts.PunycodeHostPort(net.JoinHostPort(u.Hostname(), port))
+}
+
+func (d *Dialer) dial(ctx context.Context, address string) (net.Conn, error) {
+	switch {
+	case d.NetDialContext != nil:
+		return d.NetDialContext(ctx, "tcp", address)
+	case d.NetDial != nil:
+		return dialWithout(ctx, d.NetDial, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}
+
+// dialWithout calls a dial function that knows no context, and does not wait
+// for it longer than the context lasts.
+func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), address string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := dial("tcp", address)
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		return r.conn, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.conn != nil {
+				_ = r.conn.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// startTLS does the TLS handshake on conn, or closes it.
+func (d *Dialer) startTLS(ctx context.Context, conn net.Conn, serverName string, trace *httptrace.ClientTrace) (net.Conn, error) {
+	config := &tls.Config{}
+	if d.TLSClientConfig != nil {
+		config = d.TLSClientConfig.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = serverName
+	}
+	// A server that may choose HTTP/2 does, and that is no language for the
+	// handshake of RFC 6455.
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	tlsConn := tls.Client(conn, config)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err := tlsConn.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return tlsConn, nil
+}

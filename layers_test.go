@@ -1,0 +1,124 @@
+package websocket
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A layer is what the files of one level may use. Calls go down only: edges,
+// connection, transport, rules, leaves.
+type layer struct {
+	never []string // identifiers
+}
+
+const internalPath = "github.com/seed62ce5aa7/websocket/internal/"
+
+var (
+	// Bytes in, bytes out: no I/O, clock, randomness or logging, no Conn.
+	leaf = layer{never: []string{"Conn", "Upgrader", "Dialer", "transport", "seam"}}
+
+	// Functions of values; no sockets.
+	rules = layer{never: []string{"Conn", "Upgrader", "Dialer", "transport", "seam"}}
+
+	// The one way to the net.Conn.
+	wait = layer{never: []string{"Upgrader", "Dialer", "readHalf", "writeHalf"}}
+
+	// Locks and deadlines.
+	connection = layer{never: []string{"Upgrader", "Dialer", "checkRequest", "checkResponse", "hijack"}}
+)
+
+// fileLayers has every file of the package: its layer and what it may import
+// of the standard library and the modules.
+var fileLayers = map[string]struct {
+	layer
+	imports []string
+}{
+	"doc.go": {leaf, nil},
+
+	"errors.go": {leaf, []string{"errors", "fmt", "net", "os", "slices", "strconv"}},
+	"frame.go":  {leaf, []string{"encoding/binary", "unicode/utf8"}},
+	"mask.go":   {leaf, []string{"encoding/binary", "math/bits"}},
+
+	"handshake.go": {rules, []string{"crypto/sha1", "encoding/base64", "errors", "fmt", "net/http", "net/textproto",
+		"net/url", "slices", "strings", "golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
+
+	"transport.go": {wait, []string{"errors", "io", "net", "syscall"}},
+	"inline.go":    {wait, []string{"net"}},
+	"raw_unix.go":  {wait, []string{"errors", "io", "net", "os", "syscall"}},
+	"raw_other.go": {wait, []string{"net", "syscall"}},
+
+	"conn.go":          {connection, []string{"net", "sync/atomic", "time"}},
+	"conn_close.go":    {connection, nil},
+	"conn_handlers.go": {connection, []string{"time"}},
+	"conn_lead.go":     {connection, []string{"slices", "sync", "time", internalPath + "bufpool"}},
+	"conn_maskkey.go":  {connection, []string{"crypto/rand", "encoding/binary", "sync"}},
+	"conn_message.go":  {connection, nil},
+	"conn_read.go":     {connection, []string{"io", "sync/atomic", internalPath + "bufpool", internalPath + "utf8stream"}},
+	"conn_reader.go":   {connection, []string{"io", "sync", "sync/atomic"}},
+	"conn_write.go":    {connection, []string{"io", "time", internalPath + "bufpool"}},
+	"conn_writer.go":   {connection, []string{"io", internalPath + "bufpool"}},
+
+	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
+		[]string{"bufio", "errors", "fmt", "net", "net/http", "time"}},
+	"client.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
+		[]string{"bufio", "bytes", "context", "crypto/rand", "crypto/tls", "encoding/base64", "errors", "fmt", "io",
+			"net", "net/http", "net/http/httptrace", "net/textproto", "net/url", "slices", "strings", "time",
+			"golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
+}
+
+const maxFileLines = 450
+
+func TestLayers(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	checked := 0
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		t.Run(name, func(t *testing.T) { checkFile(t, name) })
+		checked++
+	}
+	require.Len(t, fileLayers, checked, "a file of the table does not exist")
+}
+
+func checkFile(t *testing.T, name string) {
+	rule, ok := fileLayers[name]
+	require.True(t, ok, "the file has no layer")
+	src, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.LessOrEqual(t, strings.Count(string(src), "\n"), maxFileLines, "the file is too long")
+
+	file, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
+	require.NoError(t, err)
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		require.NoError(t, err)
+		require.True(t, slices.Contains(rule.imports, path), "must not import %s", path)
+	}
+	require.Len(t, rule.imports, len(file.Imports), "the table allows an import that the file does not have")
+
+	// A selector's identifier is another package's or a field's, so only the
+	// bare ones count.
+	selected := map[*ast.Ident]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			selected[n.Sel] = true
+		case *ast.Ident:
+			if !selected[n] && slices.Contains(rule.never, n.Name) {
+				t.Errorf("must not use %s", n.Name)
+			}
+		}
+		return true
+	})
+}

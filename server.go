@@ -1,0 +1,192 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// defaultHandshakeTimeout stands for a HandshakeTimeout of zero.
+const defaultHandshakeTimeout = 45 * time.Second
+
+// An Upgrader turns HTTP requests into WebSocket connections. Its fields must
+// not be changed while it is in use; its methods may be called from any number
+// of goroutines. The zero Upgrader is ready to use.
+type Upgrader struct {
+	// HandshakeTimeout is how long writing the response may take. Zero means
+	// 45 seconds.
+	HandshakeTimeout time.Duration
+
+	// ReadBufferSize is accepted and not used: a connection reads into 16 KiB
+	// that it holds only while bytes are in hand.
+	ReadBufferSize int
+
+	// WriteBufferSize is the number of payload bytes that a writer of
+	// NextWriter gathers before it sends a fragment. Less than 16 KiB means
+	// 16 KiB. WriteMessage does not depend on it.
+	WriteBufferSize int
+
+	// WriteBufferPool, if not nil, is where the writers of NextWriter get
+	// their buffers from, each for as long as the writer is open, in place of
+	// the library's own pool.
+	WriteBufferPool BufferPool
+
+	// Subprotocols are the server's, in order of preference: the first that
+	// the client offers is chosen. If it is nil, the Sec-WebSocket-Protocol in
+	// the response header given to Upgrade is sent, provided it was offered.
+	Subprotocols []string
+
+	// Error writes the response to a request that is not upgraded. If it is
+	// nil, the status text is the body. On HTTP/1 the connection is closed
+	// after the response. The reason is a HandshakeError.
+	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// CheckOrigin reports whether the request's Origin header is acceptable.
+	// If it is nil, a request is refused with status 403 if its Origin differs
+	// from its Host in host or port, or is http where the request came by TLS.
+	// A request without an Origin does not come from a browser and passes.
+	CheckOrigin func(r *http.Request) bool
+
+	// EnableCompression is accepted and negotiates nothing yet.
+	EnableCompression bool
+
+	// InsecureSkipUTF8Check takes text messages as they are, valid UTF-8 or
+	// not, against RFC 6455 §8.1.
+	InsecureSkipUTF8Check bool
+}
+
+// Upgrade answers the opening handshake in r and returns the connection. The
+// response header may hold what is to be sent beside the handshake's own
+// headers, such as Set-Cookie.
+//
+// If the request cannot be upgraded, Upgrade writes a response with an HTTP
+// error status and returns a [HandshakeError]. If writing the handshake fails,
+// the transport's error is returned. Deadlines that the http.Server had set on
+// the connection are cleared, and bytes that the client has sent already are
+// not lost. The handler may return while the connection is in use; then it
+// costs less memory.
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	key, no := checkRequest(r)
+	if no != nil {
+		return nil, u.refuse(w, r, no)
+	}
+	if err := checkResponseHeader(responseHeader); err != nil {
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
+	}
+	checkOrigin := u.CheckOrigin
+	if checkOrigin == nil {
+		checkOrigin = checkSameOrigin
+	}
+	if !checkOrigin(r) {
+		return nil, u.refuse(w, r, refuse(http.StatusForbidden, "websocket: request origin not allowed by Upgrader.CheckOrigin"))
+	}
+	conn, buffered, err := hijack(w)
+	if err != nil {
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
+	}
+	subprotocol := selectSubprotocol(u.Subprotocols, Subprotocols(r), responseHeader)
+	response := appendResponse(make([]byte, 0, 512), key, subprotocol, responseHeader)
+	if err := u.respond(conn, response); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return newConn(conn, connOptions{
+		server:       true,
+		skipUTF8:     u.InsecureSkipUTF8Check,
+		subprotocol:  subprotocol,
+		writeOptions: newWriteOptions(u.WriteBufferSize, u.WriteBufferPool),
+		buffered:     buffered,
+	}), nil
+}
+
+// respond sends the handshake and leaves no deadline behind.
+func (u *Upgrader) respond(conn net.Conn, response []byte) error {
+	timeout := u.HandshakeTimeout
+	if timeout <= 0 {
+		timeout = defaultHandshakeTimeout
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(response); err != nil {
+		return err
+	}
+	return conn.SetWriteDeadline(time.Time{})
+}
+
+// refuse answers a request that is not upgraded. What the client sends behind
+// it must not be taken for another request, so the connection is closed, on
+// HTTP/1 where that can be said.
+func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, no *refusal) error {
+	err := HandshakeError{no.reason}
+	h := w.Header()
+	h.Set("Sec-Websocket-Version", "13")
+	switch no.status {
+	case http.StatusUpgradeRequired:
+		h.Set("Upgrade", "websocket") // RFC 9110 §15.5.22
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet) // RFC 9110 §15.5.6
+	}
+	closes := r.ProtoMajor <= 1
+	if closes {
+		h.Set("Connection", "close")
+		defer h.Set("Connection", "close") // whatever Error made of it
+	}
+	if u.Error != nil {
+		u.Error(w, r, no.status, err)
+	} else {
+		http.Error(w, http.StatusText(no.status), no.status)
+	}
+	return err
+}
+
+func checkSameOrigin(r *http.Request) bool {
+	origin := r.Header["Origin"]
+	return len(origin) == 0 || sameOrigin(origin[0], r.Host, r.TLS != nil)
+}
+
+// hijack takes the connection over from the HTTP server, through wrappers of
+// the ResponseWriter that have an Unwrap method, together with the bytes that
+// the client sent behind its request.
+func hijack(w http.ResponseWriter) (conn net.Conn, buffered []byte, err error) {
+	conn, brw, err := http.NewResponseController(w).Hijack()
+	switch {
+	case errors.Is(err, http.ErrNotSupported):
+		return nil, nil, fmt.Errorf("websocket: %T does not implement http.Hijacker", innermost(w))
+	case err != nil:
+		return nil, nil, fmt.Errorf("websocket: hijacking the connection: %w", err)
+	case conn == nil:
+		return nil, nil, fmt.Errorf("websocket: Hijack of %T returned no connection", w)
+	}
+	if brw == nil {
+		return conn, nil, nil
+	}
+	if br := brw.Reader; br != nil {
+		if n := br.Buffered(); n > 0 {
+			p, _ := br.Peek(n)
+			buffered = append(buffered, p...)
+		}
+		*br = bufio.Reader{} // lets its memory go, even if the handler does not return
+	}
+	if bw := brw.Writer; bw != nil {
+		*bw = bufio.Writer{}
+	}
+	return conn, buffered, nil
+}
+
+// innermost is the ResponseWriter that the wrappers around it end in.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
+}
