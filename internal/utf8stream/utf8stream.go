@@ -50,9 +50,6 @@ func (s State) Append(p []byte) (next State, ok bool) {
 			at = t[b[6]] >> (at & 63)
 			at = t[b[7]] >> (at & 63)
 		}
-		if at&63 == failed {
-			return State{failed}, false
-		}
 		p = p[n:]
 	}
 	for _, b := range p {
