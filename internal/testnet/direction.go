@@ -223,8 +223,7 @@ func (d *Direction) closeWriter() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.writer.close()
-	d.finish(io.EOF)
-	d.cond.Broadcast()
+	d.finish(io.EOF) // wakes the writers; none waits if this was done before
 }
 
 func (d *Direction) closeReader() {
