@@ -26,7 +26,7 @@ type chunk struct {
 	due time.Time
 }
 
-// SetLatency lets what is written from now on arrive d later, the end of the
+// SetLatency lets what is written from now on arrive that much later, the end of the
 // stream included. Bytes stay in order: none arrives before those sent
 // earlier. The buffer's bound includes bytes on their way. That the reader has
 // closed is known to the writer at once.
