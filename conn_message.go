@@ -1,5 +1,8 @@
 package websocket
 
+// leastRoom is the least memory to take for more of a fragmented message.
+const leastRoom = 512
+
 // ReadMessage reads the next data message and returns its type, TextMessage or
 // BinaryMessage, and its payload in memory of its own. On an error it returns
 // -1, nil and the error.
@@ -51,23 +54,20 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 }
 
 // gatherFrame appends the rest of the current frame to p, of which the message
-// begins at start. Memory follows the bytes that came: p grows to at most four
-// times what was received of the message, whatever length the header declares.
+// begins at start.
 func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
 	in := &c.in
 	for in.remaining > 0 {
-		spare := cap(p) - len(p)
-		if int64(spare) < min(in.remaining, directRead) && len(in.bytes()) == 0 {
+		spare := int64(cap(p) - len(p))
+		if len(in.bytes()) == 0 && spare < min(in.remaining, directRead) {
+			// Wait for bytes before memory is taken for them.
 			if err := c.fill(); err != nil {
 				return p, err
 			}
 		}
-		if have := len(in.bytes()); spare < have || spare == 0 {
-			received := len(p) - start + have
-			room := min(in.remaining, int64(max(directRead, 3*received+have)))
-			if int64(spare) < room {
-				p = append(make([]byte, 0, len(p)+int(room)), p...)
-			}
+		if have := min(in.remaining, int64(len(in.bytes()))); spare == 0 || spare < have {
+			room := in.room(int64(len(p)-start), have)
+			p = append(make([]byte, 0, len(p)+room), p...)
 		}
 		n, err := c.readPayload(p[len(p):cap(p)])
 		p = p[:len(p)+n]
@@ -76,6 +76,18 @@ func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
 		}
 	}
 	return p, nil
+}
+
+// room is how much memory to take for more of a message of which gathered
+// bytes are there and have more are in hand. A message in one frame gets what
+// it needs, but no more than four times what has come of it, whatever length
+// its header declares; a fragmented one, whose length nobody knows, doubles.
+func (in *readHalf) room(gathered, have int64) int {
+	room := min(in.remaining, max(directRead, 3*gathered+4*have))
+	if !in.fin || in.frames > 1 {
+		room = max(room, gathered, leastRoom)
+	}
+	return int(room)
 }
 
 // keepGathered keeps what an interrupted read has of its message for the next
