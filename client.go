@@ -25,7 +25,8 @@ import (
 
 const (
 	// maxResponseHead is how many bytes a server's response may take up to the
-	// end of its header, informational responses before it included.
+	// end of its header, informational responses before it included; and how
+	// many a refusal's body may.
 	maxResponseHead = 64 << 10
 
 	// keptBody is how much of a refusal's body the caller gets to see.
@@ -35,7 +36,6 @@ const (
 var (
 	errMalformedURL = errors.New("websocket: malformed ws or wss URL")
 	errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
-	errProxy        = errors.New("websocket: dialing through a proxy is not supported")
 )
 
 // A Dialer makes WebSocket connections to servers. Its fields must not be
@@ -114,7 +114,9 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // If the server answers, but not as RFC 6455 §4.1 asks, the error is
 // [ErrBadHandshake] itself, and the response comes with the first 1,024 bytes
-// of its body, which need not be closed.
+// of its body, which need not be closed. If the context ended while that body
+// was awaited, the error is the context's, and the response comes with what
+// there is of it.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
@@ -136,23 +138,38 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		return nil, nil, orContext(ctx, err)
 	}
 	// The end of the context ends the handshake by closing the connection
-	// under it, which no net.Conn can ignore.
-	stop := context.AfterFunc(ctx, func() { _ = netConn.Close() })
+	// under it, which no net.Conn can ignore. The deadline before it spares
+	// the wait for a Close that says goodbye first, as that of TLS does.
+	stop := context.AfterFunc(ctx, func() {
+		_ = netConn.SetDeadline(time.Unix(1, 0))
+		_ = netConn.Close()
+	})
 	c, response, err := d.upgrade(netConn, hs)
 	if !stop() {
-		return nil, nil, orContext(ctx, err)
+		if err == nil { // just too late
+			_ = c.Close()
+			response = nil
+		}
+		return nil, response, orContext(ctx, err)
 	}
 	if err != nil {
 		_ = netConn.Close()
 		return nil, response, err
 	}
+	// A deadline that the dial function left is none of the connection's. A
+	// transport that has no deadlines does without.
+	_ = netConn.SetDeadline(time.Time{})
 	return c, response, nil
 }
 
 // orContext is the reason for a failure: the end of the context, if it ended.
+// A transport that was told the context's deadline may notice it first.
 func orContext(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return cause
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
 	}
 	return err
 }
@@ -189,22 +206,24 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 			"Sec-WebSocket-Version": {"13"},
 		},
 	}
-	if d.Jar != nil {
+	if len(d.Subprotocols) > 0 {
+		hs.request.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.Subprotocols, ", ")}
+	}
+	hasCookie, err := hs.add(header)
+	if err != nil {
+		return nil, err
+	}
+	if d.Jar != nil && !hasCookie {
 		for _, cookie := range d.Jar.Cookies(u) {
 			hs.request.AddCookie(cookie)
 		}
 	}
-	if len(d.Subprotocols) > 0 {
-		hs.request.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.Subprotocols, ", ")}
-	}
-	if err := hs.add(header); err != nil {
-		return nil, err
-	}
 	return hs, nil
 }
 
-// add takes the caller's headers into the request.
-func (hs *clientHandshake) add(header http.Header) error {
+// add takes the caller's headers into the request. It tells whether there is a
+// Cookie among them.
+func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 	fields := hs.request.Header
 	for name, values := range header {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
@@ -216,25 +235,29 @@ func (hs *clientHandshake) add(header http.Header) error {
 			continue
 		case slices.Contains(reservedRequestHeaders, canonical),
 			canonical == "Sec-Websocket-Protocol" && len(hs.offered) > 0:
-			return errors.New("websocket: duplicate header not allowed: " + name)
+			return false, errors.New("websocket: duplicate header not allowed: " + name)
 		case canonical == "Sec-Websocket-Protocol":
 			name = "Sec-WebSocket-Protocol"
 		case canonical == "Cookie":
-			delete(fields, "Cookie")
+			hasCookie = true
 		}
 		fields[name] = values
 	}
 	for name, values := range fields {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(strings.Join(values, "")) {
-			return fmt.Errorf("websocket: invalid request header %q", name)
+			return false, fmt.Errorf("websocket: invalid request header %q", name)
 		}
 	}
+	// net/http would send an empty Host in place of one that is none.
+	if host, err := httpguts.PunycodeHostPort(hs.request.Host); err != nil || !httpguts.ValidHostHeader(host) {
+		return false, fmt.Errorf("websocket: invalid host %q", hs.request.Host)
+	}
 	offered, ok := httpfield.Tokens(fields["Sec-WebSocket-Protocol"])
-	if !ok {
-		return errors.New("websocket: a subprotocol is not a token (RFC 6455 section 4.1)")
+	if !ok || len(hs.offered) > 0 && !slices.Equal(offered, hs.offered) {
+		return false, errors.New("websocket: a subprotocol is not a token (RFC 6455 section 4.1)")
 	}
 	hs.offered = offered
-	return nil
+	return hasCookie, nil
 }
 
 // parseURL reads a ws or wss URL (RFC 6455 §3) and gives it the scheme that
@@ -281,16 +304,13 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 	}
 	subprotocol, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered)
 	if err != nil {
-		head.left = keptBody + int64(br.Size())
+		head.left = maxResponseHead // the body is in chunks, of one byte at worst
 		body := make([]byte, keptBody)
 		n, _ := io.ReadFull(response.Body, body)
 		response.Body = io.NopCloser(bytes.NewReader(body[:n]))
 		return nil, response, ErrBadHandshake
 	}
 	response.Body = http.NoBody
-	if err := netConn.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, err
-	}
 	buffered, _ := br.Peek(br.Buffered())
 	return newConn(netConn, connOptions{
 		skipUTF8:     d.InsecureSkipUTF8Check,
@@ -328,110 +348,4 @@ func (h *headReader) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p[:min(int64(len(p)), h.left)])
 	h.left -= int64(n)
 	return n, err
-}
-
-// connect makes the connection that the handshake goes over.
-func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
-	if d.Proxy != nil {
-		proxy, err := d.Proxy(r)
-		if err != nil {
-			return nil, err
-		}
-		if proxy != nil {
-			return nil, errProxy
-		}
-	}
-	address, err := dialAddress(r.URL)
-	if err != nil {
-		return nil, err
-	}
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.GetConn != nil {
-		trace.GetConn(address)
-	}
-	overTLS := r.URL.Scheme == "https"
-	var conn net.Conn
-	if overTLS && d.NetDialTLSContext != nil {
-		conn, err = d.NetDialTLSContext(ctx, "tcp", address)
-	} else {
-		conn, err = d.dial(ctx, address)
-		if err == nil && overTLS {
-			conn, err = d.startTLS(ctx, conn, r.URL.Hostname(), trace)
-		}
-	}
-	if err == nil && trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-	}
-	return conn, err
-}
-
-// dialAddress is the host and port of a URL, as the network wants them.
-func dialAddress(u *url.URL) (string, error) {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return httpguts.PunycodeHostPort(net.JoinHostPort(u.Hostname(), port))
-}
-
-func (d *Dialer) dial(ctx context.Context, address string) (net.Conn, error) {
-	switch {
-	case d.NetDialContext != nil:
-		return d.NetDialContext(ctx, "tcp", address)
-	case d.NetDial != nil:
-		return dialWithout(ctx, d.NetDial, address)
-	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
-}
-
-// dialWithout calls a dial function that knows no context, and does not wait
-// for it longer than the context lasts.
-func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), address string) (net.Conn, error) {
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		conn, err := dial("tcp", address)
-		done <- result{conn, err}
-	}()
-	select {
-	case r := <-done:
-		return r.conn, r.err
-	case <-ctx.Done():
-		go func() {
-			if r := <-done; r.conn != nil {
-				_ = r.conn.Close()
-			}
-		}()
-		return nil, ctx.Err()
-	}
-}
-
-// startTLS does the TLS handshake on conn, or closes it.
-func (d *Dialer) startTLS(ctx context.Context, conn net.Conn, serverName string, trace *httptrace.ClientTrace) (net.Conn, error) {
-	config := &tls.Config{}
-	if d.TLSClientConfig != nil {
-		config = d.TLSClientConfig.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = serverName
-	}
-	// A server that may choose HTTP/2 does, and that is no language for the
-	// handshake of RFC 6455.
-	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
-	tlsConn := tls.Client(conn, config)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
-	err := tlsConn.HandshakeContext(ctx)
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return tlsConn, nil
 }

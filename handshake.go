@@ -74,8 +74,8 @@ func checkRequest(r *http.Request) (key string, no *refusal) {
 	case r.ProtoMajor > 1:
 		return "", refuse(http.StatusBadRequest,
 			"websocket: the request came over %s, which has no upgrade: serve WebSockets over HTTP/1.1", r.Proto)
-	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
-		return "", refuse(http.StatusBadRequest, "websocket: the request came over HTTP/1.0, which has no upgrade")
+	case !r.ProtoAtLeast(1, 1) && r.Proto != "": // a request made by hand need not say it
+		return "", refuse(http.StatusBadRequest, "websocket: the request came over %s, which has no upgrade", r.Proto)
 	case !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade"):
 		return "", refuse(http.StatusBadRequest, "websocket: not a websocket handshake: no 'upgrade' token in the Connection header")
 	case !httpguts.HeaderValuesContainsToken(h["Upgrade"], "websocket"):
@@ -88,7 +88,7 @@ func checkRequest(r *http.Request) (key string, no *refusal) {
 	switch version := h["Sec-Websocket-Version"]; {
 	case len(version) > 1:
 		return "", refuse(http.StatusBadRequest, "websocket: more than one Sec-WebSocket-Version header")
-	case len(version) == 0 || strings.TrimSpace(version[0]) != "13":
+	case len(version) == 0 || trimSpace(version[0]) != "13":
 		return "", refuse(http.StatusUpgradeRequired, "websocket: unsupported version: 13 is the only Sec-WebSocket-Version")
 	}
 	keys := h["Sec-Websocket-Key"]
@@ -110,6 +110,10 @@ func checkRequest(r *http.Request) (key string, no *refusal) {
 	return keys[0], nil
 }
 
+// trimSpace cuts off the white space that may surround a field's value, RFC 9110
+// §5.6.3.
+func trimSpace(value string) string { return strings.Trim(value, " \t") }
+
 // validKey reports whether key is 16 bytes in base64, RFC 6455 §4.1.
 func validKey(key string) bool {
 	if len(key) != base64.StdEncoding.EncodedLen(16) {
@@ -125,7 +129,7 @@ func validKey(key string) bool {
 // plain one, behind the proxy that ended its TLS.
 func sameOrigin(origin, host string, overTLS bool) bool {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
 		return false
 	}
 	port := ""
@@ -174,8 +178,11 @@ func equalFoldASCII(a, b string) bool {
 // if any, in the response header; it counts only if it was offered.
 func selectSubprotocol(server, offered []string, response http.Header) string {
 	if server == nil {
-		server = response["Sec-Websocket-Protocol"]
-		server = server[:min(len(server), 1)]
+		for name, values := range response {
+			if textproto.CanonicalMIMEHeaderKey(name) == "Sec-Websocket-Protocol" {
+				server = values[:min(len(values), 1)]
+			}
+		}
 	}
 	for _, p := range server {
 		if slices.Contains(offered, p) {
@@ -236,15 +243,15 @@ func appendField(dst []byte, name, value string) []byte {
 // checkResponse judges a server's opening handshake by RFC 6455 §4.1 and
 // returns the subprotocol it chose.
 func checkResponse(status int, h http.Header, key string, offered []string) (subprotocol string, err error) {
-	accept := h["Sec-Websocket-Accept"]
+	upgrade, accept := h["Upgrade"], h["Sec-Websocket-Accept"]
 	switch {
 	case status != http.StatusSwitchingProtocols:
 		return "", fmt.Errorf("websocket: the server answered with status %d, not 101", status)
-	case !httpguts.HeaderValuesContainsToken(h["Upgrade"], "websocket"):
-		return "", errors.New("websocket: no 'websocket' token in the response's Upgrade header")
+	case len(upgrade) != 1 || !equalFoldASCII(trimSpace(upgrade[0]), "websocket"):
+		return "", errors.New("websocket: the response's Upgrade header is not 'websocket'")
 	case !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade"):
 		return "", errors.New("websocket: no 'upgrade' token in the response's Connection header")
-	case len(accept) != 1 || strings.TrimSpace(accept[0]) != acceptKey(key):
+	case len(accept) != 1 || trimSpace(accept[0]) != acceptKey(key):
 		return "", errors.New("websocket: the response's Sec-WebSocket-Accept header does not answer the key")
 	}
 	if extensions, ok := httpfield.ParseExtensions(h["Sec-Websocket-Extensions"]); !ok || len(extensions) > 0 {
@@ -254,7 +261,7 @@ func checkResponse(status int, h http.Header, key string, offered []string) (sub
 	case len(protocols) > 1:
 		return "", errors.New("websocket: the server chose more than one subprotocol")
 	case len(protocols) == 1:
-		if subprotocol = strings.TrimSpace(protocols[0]); !slices.Contains(offered, subprotocol) {
+		if subprotocol = trimSpace(protocols[0]); !slices.Contains(offered, subprotocol) {
 			return "", errors.New("websocket: the server chose a subprotocol that was not offered")
 		}
 	}

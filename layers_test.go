@@ -72,6 +72,9 @@ var fileLayers = map[string]struct {
 		[]string{"bufio", "bytes", "context", "crypto/rand", "crypto/tls", "encoding/base64", "errors", "fmt", "io",
 			"net", "net/http", "net/http/httptrace", "net/textproto", "net/url", "slices", "strings", "time",
 			"golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
+	"dial.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
+		[]string{"context", "crypto/tls", "errors", "net", "net/http", "net/http/httptrace", "net/url", "slices",
+			"golang.org/x/net/http/httpguts"}},
 }
 
 const maxFileLines = 450

@@ -108,16 +108,12 @@ func (u *Upgrader) respond(conn net.Conn, response []byte) error {
 	if timeout <= 0 {
 		timeout = defaultHandshakeTimeout
 	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return err
-	}
-	if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
-	if _, err := conn.Write(response); err != nil {
-		return err
-	}
-	return conn.SetWriteDeadline(time.Time{})
+	// A transport that has no deadlines does without.
+	_ = conn.SetDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
+	_, err := conn.Write(response)
+	_ = conn.SetWriteDeadline(time.Time{})
+	return err
 }
 
 // refuse answers a request that is not upgraded. What the client sends behind

@@ -1,0 +1,130 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+var (
+	errProxy     = errors.New("websocket: dialing through a proxy is not supported")
+	errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
+)
+
+// connect makes the connection that the handshake goes over.
+func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
+	if d.Proxy != nil {
+		proxy, err := d.Proxy(r)
+		if err != nil {
+			return nil, err
+		}
+		if proxy != nil {
+			return nil, errProxy
+		}
+	}
+	address, err := dialAddress(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GetConn != nil {
+		trace.GetConn(address)
+	}
+	overTLS := r.URL.Scheme == "https"
+	dial := d.dial
+	if overTLS && d.NetDialTLSContext != nil {
+		dial, overTLS = d.NetDialTLSContext, false
+	}
+	conn, err := dial(ctx, "tcp", address)
+	if err == nil && conn == nil {
+		err = errNoNetConn
+	}
+	if err == nil && overTLS {
+		conn, err = d.startTLS(ctx, conn, address, trace)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+	}
+	return conn, nil
+}
+
+// dialAddress is the host and port of a URL, as the network wants them.
+func dialAddress(u *url.URL) (string, error) {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return httpguts.PunycodeHostPort(net.JoinHostPort(u.Hostname(), port))
+}
+
+func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	switch {
+	case d.NetDialContext != nil:
+		return d.NetDialContext(ctx, network, address)
+	case d.NetDial != nil:
+		return dialWithout(ctx, d.NetDial, network, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// dialWithout calls a dial function that knows no context, and does not wait
+// for it longer than the context lasts.
+func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), network, address string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := dial(network, address)
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		return r.conn, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.conn != nil {
+				_ = r.conn.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// startTLS does the TLS handshake on conn, which leads to address, or closes it.
+func (d *Dialer) startTLS(ctx context.Context, conn net.Conn, address string, trace *httptrace.ClientTrace) (net.Conn, error) {
+	config := &tls.Config{}
+	if d.TLSClientConfig != nil {
+		config = d.TLSClientConfig.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(address) // in ASCII, as in certificates
+	}
+	// A server that may choose HTTP/2 does, and that is no language for the
+	// handshake of RFC 6455.
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	tlsConn := tls.Client(conn, config)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err := tlsConn.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return tlsConn, nil
+}
