@@ -56,5 +56,6 @@ func (c *Conn) Close() error {
 	}
 	err := c.transport.Close()
 	c.abandonRead()
+	c.abandonWriters()
 	return err
 }

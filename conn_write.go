@@ -146,13 +146,13 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 // that make no sense without p. An error sticks, unless it is a deadline and
 // the peer has none: then the connection is as it was.
 func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
-	c.armWrite(d)
 	n, err := 0, errTransportPanicked
 	defer func() {
 		if err == errTransportPanicked {
-			c.failWrite(err)
+			_ = c.failWrite(err)
 		}
 	}()
+	c.armWrite(d)
 	n, err = c.transport.Write(p)
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite

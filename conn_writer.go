@@ -226,3 +226,15 @@ func (w *messageWriter) end(err error) {
 		w.c.writeOptions.putBuffer(buf) // the program's code, so not under mu
 	}
 }
+
+// abandonWriters is for Close: it ends the writers that are still open.
+func (c *Conn) abandonWriters() {
+	c.out.mu.Lock()
+	writer, stream := c.out.writer, c.out.stream
+	c.out.mu.Unlock()
+	for _, w := range []*messageWriter{writer, stream} {
+		if w != nil {
+			w.end(errConnClosed)
+		}
+	}
+}
