@@ -36,21 +36,28 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	in := &c.in
 	in.streamed = false
-	p = append(dst, in.gathered...)
+	m := append(dst, in.gathered...)
+	complete := false
+	defer func() {
+		if !complete { // a deadline passed or a handler panicked: the next read goes on
+			c.keepGathered(m[len(dst):], dst)
+		}
+	}()
 	for {
-		if p, err = c.gatherFrame(p, len(dst)); err == nil && !in.fin {
-			err = c.nextFrame()
-		} else if err == nil {
+		if m, err = c.gatherFrame(m, len(dst)); err != nil {
+			return -1, dst, err
+		}
+		if in.fin {
 			break
 		}
-		if err != nil {
-			c.keepGathered(p[len(dst):], dst)
+		if err := c.nextFrame(); err != nil {
 			return -1, dst, err
 		}
 	}
+	complete = true
 	messageType = int(in.opcode)
 	c.endMessage()
-	return messageType, p, nil
+	return messageType, m, nil
 }
 
 // gatherFrame appends the rest of the current frame to p, of which the message
