@@ -129,7 +129,7 @@ func validKey(key string) bool {
 // plain one, behind the proxy that ended its TLS.
 func sameOrigin(origin, host string, overTLS bool) bool {
 	u, err := url.Parse(origin)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
 		return false
 	}
 	port := ""
