@@ -1,7 +1,13 @@
 package websocket
 
-// leastRoom is the least memory to take for more of a fragmented message.
-const leastRoom = 512
+const (
+	// firstRoom is how much memory a message may take with its first bytes,
+	// as much as the pooled buffer that they came in.
+	firstRoom = 16 << 10
+
+	// leastRoom is the least memory to take for more of a fragmented message.
+	leastRoom = 512
+)
 
 // ReadMessage reads the next data message and returns its type, TextMessage or
 // BinaryMessage, and its payload in memory of its own. On an error it returns
@@ -90,7 +96,7 @@ func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
 // it needs, but no more than four times what has come of it, whatever length
 // its header declares; a fragmented one, whose length nobody knows, doubles.
 func (in *readHalf) room(gathered, have int64) int {
-	room := min(in.remaining, max(directRead, 3*gathered+4*have))
+	room := min(in.remaining, max(firstRoom, 3*gathered+4*have))
 	if !in.fin || in.frames > 1 {
 		room = max(room, gathered, leastRoom)
 	}

@@ -153,7 +153,7 @@ func (c *Conn) fill() error {
 			b.W = copy(b.Data, b.Bytes())
 			b.R = 0
 		}
-		if n, err = readAtLeastOnce(c.transport, b.Data[b.W:]); err == nil {
+		if n, err = readAtLeastOnce(c.transport.Conn, b.Data[b.W:]); err == nil {
 			b.W += n
 		}
 	}
@@ -252,7 +252,7 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 	}
 	if len(in.bytes()) == 0 && len(p) >= directRead {
 		in.giveBackIfDrained()
-		if n, err = readAtLeastOnce(c.transport, p); err != nil {
+		if n, err = readAtLeastOnce(c.transport.Conn, p); err != nil {
 			return 0, c.transportFailed(err)
 		}
 		if c.server {

@@ -1,0 +1,151 @@
+package websocket
+
+import (
+	"io"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed62ce5aa7/websocket/internal/testnet"
+)
+
+// What ARCHITECTURE.md promises of speed and memory, as far as a test can tell.
+
+func TestConnSize(t *testing.T) {
+	require.LessOrEqual(t, unsafe.Sizeof(Conn{}), uintptr(320), "bytes of a Conn")
+}
+
+// eachMode is eachConn outside of a bubble, with a pair that blocks for real.
+func eachMode(t *testing.T, f func(t *testing.T, c *Conn, p *peer)) {
+	for _, m := range modes {
+		t.Run(m.String(), func(t *testing.T) {
+			testnet.CheckGoroutines(t)
+			checkBuffers(t)
+			c, p := m.pair(t)
+			f(t, c, p)
+		})
+	}
+}
+
+func TestEchoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties sync.Pool at random")
+	}
+	buf := make([]byte, 0, 64<<10)
+	echoes := []struct {
+		name string
+		want func(size int) float64
+		echo func(c *Conn) error
+	}{
+		{"AppendMessage", func(int) float64 { return 0 }, func(c *Conn) error {
+			messageType, p, err := c.AppendMessage(buf)
+			if err != nil {
+				return err
+			}
+			return c.WriteMessage(messageType, p)
+		}},
+		{"NextReader", func(int) float64 { return 0 }, func(c *Conn) error {
+			messageType, r, err := c.NextReader()
+			if err != nil {
+				return err
+			}
+			n := 0
+			for err == nil {
+				var m int
+				m, err = r.Read(buf[n:cap(buf)])
+				n += m
+			}
+			if err != io.EOF {
+				return err
+			}
+			return c.WriteMessage(messageType, buf[:n])
+		}},
+		{"ReadMessage", func(size int) float64 {
+			if size > 16<<10 {
+				return 2 // one more up to 64 KiB
+			}
+			return 1
+		}, func(c *Conn) error {
+			messageType, p, err := c.ReadMessage()
+			if err != nil {
+				return err
+			}
+			return c.WriteMessage(messageType, p)
+		}},
+	}
+	for _, e := range echoes {
+		t.Run(e.name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, c *Conn, p *peer) {
+				for _, size := range []int{1, 125, 512, 4 << 10, 16 << 10, 60_000} {
+					ping := p.frame(finPing, "x")
+					frame := append(ping, p.frame(finBinary, ascii(size))...)
+					drain := make([]byte, 64<<10)
+					got := testing.AllocsPerRun(50, func() {
+						if _, err := p.Write(frame); err != nil {
+							t.Fatal(err)
+						}
+						if err := e.echo(c); err != nil {
+							t.Fatal(err)
+						}
+						for p.Buffered() > 0 {
+							if _, err := p.Read(drain); err != nil {
+								t.Fatal(err)
+							}
+						}
+					})
+					require.LessOrEqual(t, got, e.want(size), "allocations for a ping and an echo of %d bytes", size)
+				}
+			})
+		})
+	}
+}
+
+// No goroutine, buffer or timer is a connection's while it is idle, before and
+// after traffic.
+func TestIdleConnectionsHoldNothing(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.String(), func(t *testing.T) {
+			goroutines, buffers := runtime.NumGoroutine(), onLoan.Load()
+			for range 50 {
+				c, p := m.pair(t)
+				require.Nil(t, c.in.buf)
+				p.send(p.frame(finPing, "x"), p.frame(beginText, "hel"), p.frame(finContinue, "lo"))
+				_, _, err := c.ReadMessage()
+				require.NoError(t, err)
+				require.NoError(t, c.WriteMessage(TextMessage, []byte("hello")))
+				w, err := c.NextWriter(TextMessage)
+				require.NoError(t, err)
+				require.NoError(t, w.Close())
+			}
+			require.Equal(t, goroutines, runtime.NumGoroutine())
+			require.Equal(t, buffers, onLoan.Load())
+		})
+	}
+}
+
+// While a read waits for a message, and while it waits for the payload of one,
+// no buffer is out.
+func TestWaitingReadHoldsNoBuffer(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		before := onLoan.Load()
+		done := make(chan error)
+		go func() {
+			_, _, err := c.ReadMessage()
+			done <- err
+		}()
+		f := p.frame(finBinary, ascii(1000))
+		header := len(f) - 1000
+		p.wantSilence("it waits for a message")
+		require.Equal(t, before, onLoan.Load())
+		p.send(f[:header])
+		p.wantSilence("it waits for the payload")
+		require.Equal(t, before, onLoan.Load())
+		p.send(f[header : header+10])
+		p.wantSilence("it waits for more of it")
+		require.Equal(t, before, onLoan.Load())
+		p.send(f[header+10:])
+		require.NoError(t, <-done)
+	})
+}
