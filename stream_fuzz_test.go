@@ -1,0 +1,215 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A scriptedConn is a net.Conn whose peer has said everything that it will ever
+// say, and of which each Read returns a piece of a chosen size.
+type scriptedConn struct {
+	in    []byte
+	piece func() int
+	out   bytes.Buffer
+}
+
+func (c *scriptedConn) Read(p []byte) (int, error) {
+	if len(c.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), max(1, c.piece()))], c.in)
+	c.in = c.in[n:]
+	return n, nil
+}
+
+func (c *scriptedConn) Write(p []byte) (int, error)      { return c.out.Write(p) }
+func (c *scriptedConn) Close() error                     { return nil }
+func (c *scriptedConn) LocalAddr() net.Addr              { return nil }
+func (c *scriptedConn) RemoteAddr() net.Addr             { return nil }
+func (c *scriptedConn) SetDeadline(time.Time) error      { return nil }
+func (c *scriptedConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *scriptedConn) SetWriteDeadline(time.Time) error { return nil }
+
+const fuzzLimit = 1 << 12
+
+// events is what a program sees of a stream of frames, and the peer in return:
+// messages, pings, pongs, the error, the frames that were sent.
+func events(t *testing.T, server bool, stream []byte, piece func() int, read func(*Conn) (int, []byte, error)) []string {
+	conn := &scriptedConn{in: stream, piece: piece}
+	c := newConn(conn, connOptions{server: server})
+	c.SetReadLimit(fuzzLimit)
+	var seen []string
+	pong := c.PongHandler()
+	c.SetPongHandler(func(appData string) error {
+		seen = append(seen, fmt.Sprintf("pong %q", appData))
+		return pong(appData)
+	})
+	for {
+		messageType, p, err := read(c)
+		if err != nil {
+			_, _, again := read(c)
+			require.Equal(t, err, again)
+			require.NoError(t, c.Close())
+			return append(seen, fmt.Sprintf("%T %v", err, err), fmt.Sprintf("sent %q", unmaskedFrames(t, !server, conn.out.Bytes())))
+		}
+		seen = append(seen, fmt.Sprintf("message %d %q", messageType, p))
+	}
+}
+
+// unmaskedFrames is frames that we sent, without what is random in them.
+func unmaskedFrames(t *testing.T, masked bool, b []byte) []string {
+	var frames []string
+	for len(b) > 0 {
+		h, n := parseHeader(b)
+		require.NotZero(t, n, "half a header was sent")
+		require.Nil(t, checkHeader(h, headerState{server: masked}), "we sent a bad header")
+		payload := bytes.Clone(b[n : n+int(h.length)])
+		if h.masked {
+			mask(payload, h.key)
+		}
+		frames = append(frames, fmt.Sprintf("%x %q", h.opcode, payload))
+		b = b[n+int(h.length):]
+	}
+	return frames
+}
+
+// oracleEvents reads a whole stream in the simplest way there is: frame by
+// frame from one slice, by the rules as the RFC lists them.
+func oracleEvents(server bool, b []byte) []string {
+	var seen, sent []string
+	var message []byte
+	messageType, fragments := 0, 0
+	end := func(err error, code int, reason string) []string {
+		if code != 0 {
+			sent = append(sent, fmt.Sprintf("8 %q", closePayload(code, reason)))
+		}
+		return append(seen, fmt.Sprintf("%T %v", err, err), fmt.Sprintf("sent %q", sent))
+	}
+	eof := &CloseError{Code: 1006, Text: "unexpected EOF"}
+	for {
+		h, n := parseHeader(b)
+		if n == 0 {
+			return end(eof, 0, "")
+		}
+		if rule := checkHeader(h, headerState{server: server, fragmented: messageType != 0}); rule != nil {
+			return end(rule, rule.Code, rule.Rule)
+		}
+		b = b[n:]
+		whole := h.length <= uint64(len(b))
+		payload := bytes.Clone(b[:min(h.length, uint64(len(b)))])
+		b = b[len(payload):]
+		if h.masked {
+			mask(payload, h.key)
+		}
+		if h.opcode.isControl() {
+			if !whole {
+				return end(eof, 0, "")
+			}
+			switch h.opcode {
+			case opPing:
+				sent = append(sent, fmt.Sprintf("a %q", payload))
+			case opPong:
+				seen = append(seen, fmt.Sprintf("pong %q", payload))
+			default:
+				code, reason, rule := parseClosePayload(payload)
+				if rule != nil {
+					return end(rule, rule.Code, rule.Rule)
+				}
+				if code == CloseNoStatusReceived {
+					sent = append(sent, `8 ""`)
+					return end(&CloseError{Code: code}, 0, "")
+				}
+				return end(&CloseError{Code: code, Text: string(reason)}, code, "")
+			}
+			continue
+		}
+		if h.opcode != opContinuation {
+			messageType, message, fragments = int(h.opcode), []byte{}, 0
+		}
+		fragments++
+		switch {
+		case h.length > fuzzLimit || uint64(len(message))+h.length > fuzzLimit:
+			return end(ErrReadLimit, CloseMessageTooBig, "message is over the read limit")
+		case fragments > 1024+len(message)+int(h.length):
+			return end(ErrReadLimit, CloseMessageTooBig, "message has too many fragments")
+		}
+		message = append(message, payload...)
+		if messageType == TextMessage && !validPrefix(message, whole && h.fin) {
+			return end(errInvalidUTF8, errInvalidUTF8.Code, errInvalidUTF8.Rule)
+		}
+		if !whole {
+			return end(eof, 0, "")
+		}
+		if h.fin {
+			seen = append(seen, fmt.Sprintf("message %d %q", messageType, message))
+			messageType = 0
+		}
+	}
+}
+
+// validPrefix reports whether b is, or if it is not whole can become, UTF-8.
+func validPrefix(b []byte, whole bool) bool {
+	if utf8.Valid(b) {
+		return true
+	}
+	if whole {
+		return false
+	}
+	for cut := 1; cut <= min(3, len(b)); cut++ {
+		head, tail := b[:len(b)-cut], b[len(b)-cut:]
+		if utf8.Valid(head) && !utf8.FullRune(tail) {
+			return true
+		}
+	}
+	return false
+}
+
+func FuzzFrameStream(f *testing.F) {
+	for _, server := range []bool{true, false} {
+		p := &peer{masks: server}
+		join := func(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
+		f.Add(server, uint64(1), join(p.frame(finText, "hello"), p.frame(finBinary, ascii(300)), p.frame(finClose, closePayload(1000, "bye"))))
+		f.Add(server, uint64(2), join(p.frame(beginText, "κό"), p.frame(finPing, "x"), p.frame(moreData, ""), p.frame(finContinue, "σμε"), p.frame(finPong, "y")))
+		f.Add(server, uint64(3), join(p.frame(finText, "\xf4\x90\x80\x80"), p.frame(finText, "never read")))
+		f.Add(server, uint64(4), join(p.frame(finClose, ""), p.frame(finText, "")))
+		f.Add(server, uint64(5), join(p.frame(beginBinary, ascii(fuzzLimit)), p.frame(finContinue, "x")))
+		f.Add(server, uint64(6), join(p.frame(0xC1, "compressed?"), p.frame(finText, "")))
+		f.Add(server, uint64(7), p.header(finBinary, 127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF))
+		f.Add(server, uint64(8), join(p.frame(beginText, "\xce"), p.frame(finContinue, "\xba"), p.frame(beginText, "\xce"), p.frame(finContinue, "")))
+	}
+	f.Fuzz(func(t *testing.T, server bool, seed uint64, stream []byte) {
+		want := oracleEvents(server, stream)
+		random := rand.New(rand.NewPCG(seed, 0))
+		pieces := map[string]func() int{
+			"whole":  func() int { return len(stream) },
+			"bytes":  func() int { return 1 },
+			"random": func() int { return 1 + random.IntN(40) },
+		}
+		for name, piece := range pieces {
+			for _, way := range readWays[:3] {
+				got := events(t, server, stream, piece, way.read)
+				require.Equal(t, want, got, "%s, %s", name, way.name)
+			}
+		}
+	})
+}
+
+func TestFrameStreamOracleSeesWhatAProgramSees(t *testing.T) {
+	p := &peer{masks: true}
+	require.Equal(t, []string{
+		`message 1 "hi"`, `pong "y"`,
+		`*websocket.CloseError websocket: close 1000 (normal): bye`,
+		`sent ["a \"x\"" "8 \"\\x03\\xe8\""]`,
+	}, oracleEvents(true, bytes.Join([][]byte{
+		p.frame(beginText, "h"), p.frame(finPing, "x"), p.frame(finContinue, "i"), p.frame(finPong, "y"),
+		p.frame(finClose, closePayload(1000, "bye")),
+	}, nil)))
+}
