@@ -1,2 +1,89 @@
-// Package websocket implements the WebSocket protocol (RFC 6455), server and client.
+// Package websocket implements the WebSocket protocol (RFC 6455) for servers
+// and clients, with the API of gorilla/websocket.
+//
+// # Connections
+//
+// A server upgrades HTTP requests with an [Upgrader], a client dials with a
+// [Dialer]; both get a [Conn]. [Conn.ReadMessage] and [Conn.WriteMessage]
+// receive and send whole messages. [Conn.AppendMessage] receives into memory of
+// the caller, and [Conn.NextReader] and [Conn.NextWriter] give a message as an
+// io.Reader and take one as an io.WriteCloser.
+//
+// # Messages
+//
+// A message is text or binary. Text that comes in is UTF-8: a message that is
+// not fails the connection on its first bad byte with close code 1007 (RFC 6455
+// §8.1), unless InsecureSkipUTF8Check is set. Text that goes out is taken as it
+// is. WriteMessage sends one frame; a writer of NextWriter sends fragments if
+// the message is more than its buffer holds. The reader does not see frames.
+//
+// # Control frames
+//
+// Pings, pongs and close frames are dealt with by the read methods, so a
+// program must keep reading, even if it expects no messages. Unless handlers
+// are set, pings are answered, pongs are ignored, and a close frame is answered
+// and returned from the read as a *[CloseError]. A ping that comes while
+// another goroutine is writing is answered when that write is done, the newest
+// one only if there came several.
+//
+// # Concurrency
+//
+//	method                                     callers at a time
+//	ReadMessage, AppendMessage, NextReader,    one; another gets an error
+//	  and the Read of its reader
+//	WriteMessage, WriteControl, NextWriter     any number; data messages are
+//	                                           not mixed with each other
+//	Write and Close of a NextWriter's writer   one, as for any io.Writer
+//	all other methods                          any number
+//
+// Handlers run inside the read method that met the frame. They may write, close
+// the connection and set handlers, limits and deadlines; a read in them returns
+// an error. A handler that panics leaves nothing locked and nothing lost.
+//
+// # Errors
+//
+// The first error that ends reading is what every later read returns, and
+// likewise for writing; the two halves are independent. When the peer breaks
+// the protocol, the read returns a *[ProtocolError] and the peer is told the
+// code. When its bytes end without a close frame, the read returns a
+// *CloseError with code 1006. After [Conn.Close], errors.Is(err, net.ErrClosed)
+// holds for whatever has no earlier reason to fail.
+//
+// # Deadlines
+//
+// A read that runs into the deadline of [Conn.SetReadDeadline] may be repeated:
+// it goes on where it stopped, also in the middle of a message. A write that
+// runs into its deadline may be repeated if nothing of its frame had gone out;
+// otherwise the frame is cut and the error stays. Without
+// [Conn.SetWriteDeadline], a write fails when 30 seconds bring no progress: that
+// is the time for each 256 KiB of a message.
+//
+// # Closing
+//
+// [Conn.Close] closes the transport at once. To say goodbye, send a CloseMessage
+// with [FormatCloseMessage], and read until the peer's own arrives as a
+// *CloseError (RFC 6455 §7.1.2). After a close frame was sent, writes return
+// [ErrCloseSent].
+//
+// # Limits
+//
+// A message above [Conn.SetReadLimit] fails the connection with close code 1009
+// and [ErrReadLimit]. The limit is on from the start: 1 MiB where we are the
+// server, 32 MiB where we are the client. The memory that a message takes
+// follows the bytes that have come: 16 KiB with the first ones, four times as
+// many later, whatever length its header declares.
+//
+// # Buffers
+//
+// An idle connection has no buffers. Bytes are read into 16 KiB that are taken
+// from a pool when they are there and given back when they were consumed;
+// payloads of which 4 KiB or more are missing are read straight into their
+// destination. ReadBufferSize is accepted and not used; WriteBufferSize matters
+// for writers of NextWriter only, above 16 KiB.
+//
+// # Origin
+//
+// A browser lets any page connect to any host and names the page's origin in
+// the request. By default, a request whose Origin differs from its Host is
+// refused with status 403; [Upgrader.CheckOrigin] decides otherwise.
 package websocket

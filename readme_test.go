@@ -1,0 +1,61 @@
+package websocket
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The code in the README is the code of an example that runs.
+func TestReadmeCodeIsTheExamples(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
+	require.Len(t, blocks, 2)
+	for _, block := range blocks {
+		require.Contains(t, string(example), string(block[1]))
+	}
+}
+
+// Each test that the README or ARCHITECTURE.md names by a pattern exists.
+func TestReadmeCommandsFindTests(t *testing.T) {
+	names := testNames(t)
+	for _, file := range []string{"README.md", "ARCHITECTURE.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		commands := regexp.MustCompile(`go test [^`+"`"+`]*-(?:run|fuzz) '?([^ ']+)'? \.`).FindAllSubmatch(text, -1)
+		require.NotEmpty(t, commands, file)
+		for _, command := range commands {
+			pattern, err := regexp.Compile(string(command[1]))
+			require.NoError(t, err)
+			found := false
+			for _, name := range names {
+				found = found || pattern.MatchString(name)
+			}
+			require.True(t, found, "%s: no test for %q", file, command[0])
+		}
+	}
+}
+
+// testNames are the tests and fuzz targets of the package.
+func testNames(t *testing.T) []string {
+	var names []string
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		src, err := os.ReadFile(e.Name())
+		require.NoError(t, err)
+		for _, m := range declared.FindAllSubmatch(src, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	return names
+}
