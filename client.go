@@ -278,6 +278,7 @@ func parseURL(s string) (*url.URL, error) {
 	if u.User != nil || u.Hostname() == "" {
 		return nil, errMalformedURL
 	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port, RFC 3986 §3.2.3
 	return u, nil
 }
 
@@ -295,7 +296,7 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 	}
 	response, err := readResponse(br, hs.request)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, head.explain(err)
 	}
 	if d.Jar != nil {
 		if cookies := response.Cookies(); len(cookies) > 0 {
@@ -339,13 +340,28 @@ func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 type headReader struct {
 	r    io.Reader
 	left int64
+	err  error // the last one that Read returned
 }
 
-func (h *headReader) Read(p []byte) (int, error) {
+func (h *headReader) Read(p []byte) (n int, err error) {
 	if h.left <= 0 {
-		return 0, errResponseHead
+		h.err = errResponseHead
+		return 0, h.err
 	}
-	n, err := h.r.Read(p[:min(int64(len(p)), h.left)])
+	n, h.err = h.r.Read(p[:min(int64(len(p)), h.left)])
 	h.left -= int64(n)
-	return n, err
+	return n, h.err
+}
+
+// explain is why no response could be read, of which parsing made err. If the
+// bytes ended too early, that is the reason, and not what their last line looks
+// like. Otherwise err quotes the server, of which a little is enough.
+func (h *headReader) explain(err error) error {
+	switch h.err {
+	case nil:
+		return fmt.Errorf("websocket: malformed response: %.200s", err.Error())
+	case io.EOF:
+		return io.ErrUnexpectedEOF
+	}
+	return h.err
 }
