@@ -119,7 +119,7 @@ func TestIdleConnectionsHoldNothing(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, w.Close())
 			}
-			require.Equal(t, goroutines, runtime.NumGoroutine())
+			require.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
 			require.Equal(t, buffers, onLoan.Load())
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,14 +18,17 @@ import (
 	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
 
-// ascii is n bytes of text in which a lost or doubled byte shows.
-func ascii(n int) string {
-	var b strings.Builder
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%d,", i)
+// countingText is "0,1,2,…", in which a lost or doubled byte shows.
+var countingText = func() string {
+	var b []byte
+	for i := 0; len(b) < 4<<20; i++ {
+		b = append(strconv.AppendInt(b, int64(i), 10), ',')
 	}
-	return b.String()[:n]
-}
+	return string(b)
+}()
+
+// ascii is n bytes of text.
+func ascii(n int) string { return countingText[:n] }
 
 var messageSizes = []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 124, 125, 126, 127, 1000, 4095, 4096, 4097,
 	16383, 16384, 16385, 16400, 16401, 65535, 65536, 65537, 200_000, 1 << 20}
