@@ -301,7 +301,7 @@ func TestBadResponses(t *testing.T) {
 				p := hsMeet(t, d, hsSendsAll(c.raw()))
 				ws, response, err := d.Dial(hsURL, nil)
 				require.Nil(t, ws)
-				require.True(t, err == ErrBadHandshake, "%v", err) //nolint:errorlint // that programs may write this is what is tested
+				require.True(t, err == ErrBadHandshake, "%v", err)
 				require.NotNil(t, response)
 				require.NotNil(t, response.Body)
 				_, err = io.ReadAll(response.Body)

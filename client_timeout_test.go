@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -263,54 +264,54 @@ func TestContextEndsWithTheDial(t *testing.T) {
 	})
 }
 
-// A context that ends together with the dial leaves either a connection or an
-// error, never a connection that is closed already, never a buffer on loan.
-func TestContextEndsBesideTheDial(t *testing.T) {
-	outcomes := map[bool]int{}
-	for range 200 {
-		synctest.Test(t, func(t *testing.T) {
-			checkBuffers(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			d := &Dialer{}
-			p := hsMeet(t, d, func(p *hsPeer) {
-				p.send(hsGood + "\x81\x05hello")
-				cancel()
-			})
-			ws, response, err := d.DialContext(ctx, hsURL, nil)
-			synctest.Wait()
-			outcomes[err == nil]++
-			if err != nil {
-				require.Equal(t, context.Canceled, err)
-				require.Nil(t, ws)
-				require.Nil(t, response)
-				require.True(t, p.client.Closed())
-				return
-			}
-			require.NotNil(t, response)
-			require.False(t, p.client.Closed())
-			hsExpect(t, ws, "hello")
-			require.NoError(t, ws.Close())
-		})
-	}
-	t.Logf("connections and errors: %v", outcomes)
+// An hsEnder ends a context when its first bytes were read.
+type hsEnder struct {
+	*testnet.Conn
+	end context.CancelFunc
 }
+
+func (c hsEnder) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.end()
+	return n, err
+}
+
+// A context that ends while the last bytes of a good response are judged gives
+// an error, and neither a connection that is closed already nor a buffer that
+// stays on loan.
+func TestContextEndsBesideTheDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checkBuffers(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		d := &Dialer{}
+		p := hsMeet(t, d, hsSends(hsGood+"\x81\x05hello"))
+		meet := d.NetDialContext
+		d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, err := meet(ctx, network, addr)
+			return hsEnder{p.client, cancel}, err
+		}
+		ws, response, err := d.DialContext(ctx, hsURL, nil)
+		require.Equal(t, context.Canceled, err)
+		require.Nil(t, ws)
+		require.Nil(t, response)
+		synctest.Wait()
+		require.True(t, p.client.Closed())
+	})
+}
+
+// An hsLate context has a deadline that has passed, and has not noticed.
+type hsLate struct{ context.Context }
+
+func (hsLate) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
 
 // A socket notices a deadline by a clock of its own; the error is the
 // context's all the same.
 func TestTransportNoticesTheDeadlineFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &Dialer{HandshakeTimeout: time.Second, NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			deadline, ok := ctx.Deadline()
-			require.True(t, ok)
-			conn, peer := testnet.Pipe()
-			defer func() { _, _ = conn.Close(), peer.Close() }()
-			require.NoError(t, conn.SetReadDeadline(deadline))
-			_, err := conn.Read(make([]byte, 1))
-			return nil, err
-		}}
-		_, _, err := d.Dial(hsURL, nil)
-		require.Equal(t, context.DeadlineExceeded, err)
-	})
+	d := &Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }}
+	_, _, err := d.DialContext(hsLate{t.Context()}, hsURL, nil)
+	require.Equal(t, context.DeadlineExceeded, err)
+	_, _, err = d.DialContext(t.Context(), hsURL, nil)
+	require.Equal(t, os.ErrDeadlineExceeded, err, "somebody else's deadline")
 }
 
 // The same over a socket, which nobody accepts from and which refuses.

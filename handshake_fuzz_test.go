@@ -206,7 +206,7 @@ func FuzzHandshakeResponse(f *testing.F) {
 			require.Equal(t, chosen, got)
 			require.Equal(t, string(rest), string(gotRest))
 			require.Equal(t, 101, response.StatusCode)
-		case err == ErrBadHandshake: //nolint:errorlint // it is returned as it is
+		case err == ErrBadHandshake:
 			body, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(body), 1024)

@@ -206,6 +206,22 @@ func TestRequestWithoutProtocolIsAccepted(t *testing.T) {
 	require.NotNil(t, no)
 }
 
+// A server other than net/http's may say in one of two ways that there is a
+// body.
+func TestRequestWithBodyIsRefused(t *testing.T) {
+	for _, body := range []func(*http.Request){
+		func(r *http.Request) { r.ContentLength = -1 },
+		func(r *http.Request) { r.ContentLength = 1 },
+		func(r *http.Request) { r.TransferEncoding = []string{"chunked"} },
+	} {
+		r := hsParse(t, hsRequest(""))
+		body(r)
+		_, no := checkRequest(r)
+		require.NotNil(t, no)
+		require.Contains(t, no.reason, "body")
+	}
+}
+
 // HTTP/2 and HTTP/3 have no Upgrade header (RFC 9113 §8.6), so the error says
 // which protocol it was rather than that a header is missing.
 func TestRequestOverHTTP2And3NamesTheProtocol(t *testing.T) {

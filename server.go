@@ -41,7 +41,10 @@ type Upgrader struct {
 
 	// Error writes the response to a request that is not upgraded. If it is
 	// nil, the status text is the body. On HTTP/1 the connection is closed
-	// after the response. The reason is a HandshakeError.
+	// after the response, by the Connection header that is set already: what
+	// the client has sent behind its request must not be taken for another
+	// one, so an Error that calls WriteHeader must leave that header alone.
+	// The reason is a HandshakeError.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 
 	// CheckOrigin reports whether the request's Origin header is acceptable.

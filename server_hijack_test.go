@@ -225,6 +225,24 @@ func TestResponseCannotBeWritten(t *testing.T) {
 	}
 }
 
+// Deadlines that a Hijack left on the connection are cleared, and so is the one
+// of HandshakeTimeout: of the transport itself, which the program may use.
+func TestHijackedDeadlinesAreCleared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, ws := hsUpgradeOver(t, func(server net.Conn) *bufio.ReadWriter {
+			require.NoError(t, server.SetDeadline(time.Now().Add(time.Second)))
+			return nil
+		})
+		time.Sleep(time.Hour) // of the bubble
+		_, err := ws.NetConn().Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = client.Write([]byte("y"))
+		require.NoError(t, err)
+		_, err = ws.NetConn().Read(make([]byte, 1))
+		require.NoError(t, err)
+	})
+}
+
 // An hsTimeless is a connection that has no deadlines, as the channels of SSH
 // have none.
 type hsTimeless struct{ net.Conn }

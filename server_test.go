@@ -284,7 +284,7 @@ func TestErrorWritesTheRefusal(t *testing.T) {
 		u := &Upgrader{Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
 			require.Equal(t, http.StatusUpgradeRequired, status)
 			require.Equal(t, "/chat", r.URL.Path)
-			_, ok := reason.(HandshakeError) //nolint:errorlint // that programs may write this is what is tested
+			_, ok := reason.(HandshakeError)
 			require.True(t, ok, "%T", reason)
 			given = reason
 			h := w.Header()
