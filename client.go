@@ -131,6 +131,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err // not every dial function looks
+	}
 	hs.request = hs.request.WithContext(ctx)
 
 	netConn, err := d.connect(ctx, hs.request)
