@@ -55,9 +55,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // (Timeout() is true), none of which harms the connection; any other comes
 // from the transport and every later write returns it again.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	op := opcode(messageType)
-	if messageType != int(op) || !op.isData() {
-		return c.writeControl(messageType, data, writeDeadline{})
+	op, err := checkOutgoing(messageType, data)
+	if err != nil {
+		return err
 	}
 	return c.writeFrame(header{fin: true, opcode: op}, data, writeDeadline{})
 }
@@ -68,25 +68,28 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 // deadline means that it waits without end. The errors are those of
 // [Conn.WriteMessage].
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
-	if op := opcode(messageType); messageType != int(op) || op.isData() {
+	op, err := checkOutgoing(messageType, data)
+	if err != nil {
+		return err
+	}
+	if op.isData() {
 		return errNotControl
 	}
-	return c.writeControl(messageType, data, writeDeadline{at: deadline, own: true})
+	return c.writeFrame(header{fin: true, opcode: op}, data, writeDeadline{at: deadline, own: true})
 }
 
-func (c *Conn) writeControl(messageType int, data []byte, d writeDeadline) error {
+// checkOutgoing judges a message that is to be sent in one frame.
+func checkOutgoing(messageType int, payload []byte) (opcode, error) {
 	op := opcode(messageType)
 	switch {
 	case messageType != int(op), op.isReserved(), op == opContinuation:
-		return errBadMessageType
-	case len(data) > maxControlPayload:
-		return errControlTooLong
+		return 0, errBadMessageType
+	case op.isControl() && len(payload) > maxControlPayload:
+		return 0, errControlTooLong
 	case op == opClose:
-		if err := checkCloseToSend(data); err != nil {
-			return err
-		}
+		return op, checkCloseToSend(payload)
 	}
-	return c.writeFrame(header{fin: true, opcode: op}, data, d)
+	return op, nil
 }
 
 // writeFrame takes the write half, sends one frame and lets go.

@@ -333,8 +333,9 @@ func writeInHalves(c *Conn, text string) error {
 func TestConcurrentWriters(t *testing.T) {
 	const writers, each = 16, 50
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		var done sync.WaitGroup
 		for i := range writers {
-			go func() {
+			done.Go(func() {
 				for j := range each {
 					var err error
 					text := fmt.Sprintf("%d:%d:%s", i, j, ascii(i*2000))
@@ -352,7 +353,7 @@ func TestConcurrentWriters(t *testing.T) {
 						return
 					}
 				}
-			}()
+			})
 		}
 		next := make([]int, writers)
 		var message strings.Builder
@@ -381,6 +382,7 @@ func TestConcurrentWriters(t *testing.T) {
 			require.True(t, fmt.Sprintf("%d:%d:%s", i, j, ascii(i*2000)) == strings.TrimRight(message.String(), " "))
 			message.Reset()
 		}
+		done.Wait() // for the last pings
 	})
 }
 
