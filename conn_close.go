@@ -5,8 +5,7 @@ package websocket
 type closeState uint8
 
 const (
-	// closeNone: frames may be written.
-	closeNone closeState = iota
+	_ closeState = iota // open: frames may be written
 
 	// closeSent: a close frame went out, no frame may follow it, and the
 	// peer's own is still to be read (RFC 6455 §5.5.1, §7.1.2).

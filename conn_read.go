@@ -101,14 +101,13 @@ func (c *Conn) abandonRead() {
 }
 
 // stopReading makes err what every read returns from now on.
-func (c *Conn) stopReading(err error) error {
+func (c *Conn) stopReading(err error) {
 	in := &c.in
 	in.err = err
 	in.reader, in.gathered = nil, nil
 	if in.buf != nil {
 		in.giveBack()
 	}
-	return err
 }
 
 // failRead fails the connection (RFC 6455 §7.1.7): it stops reading with err
@@ -134,7 +133,8 @@ func (c *Conn) transportFailed(err error) error {
 	case err == io.EOF:
 		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}
-	return c.stopReading(err)
+	c.stopReading(err)
+	return err
 }
 
 // fill waits for more bytes. It holds a buffer meanwhile only if there are
