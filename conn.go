@@ -29,6 +29,7 @@ type Conn struct {
 	skipUTF8     bool
 
 	// May be changed by any goroutine at any time.
+	closed    atomic.Bool              // Close was called
 	handlers  atomic.Pointer[handlers] // nil: the defaults
 	readLimit atomic.Int64             // 0: none
 
@@ -100,10 +101,10 @@ func (c *Conn) SetReadLimit(limit int64) { c.readLimit.Store(max(limit, 0)) }
 
 // SetReadDeadline sets the time after which reads fail, the blocked one
 // included; the zero time means never, which is the default. A read that ran
-// into its deadline returns an error for which Timeout() and
-// errors.Is(err, os.ErrDeadlineExceeded) are true. The connection survives it:
-// after the deadline was moved the read may be repeated and goes on where it
-// stopped, inside a message too.
+// into its deadline returns the transport's error, for which Timeout() is true,
+// and errors.Is(err, os.ErrDeadlineExceeded) too on every transport of the
+// standard library. The connection survives it: after the deadline was moved
+// the read may be repeated and goes on where it stopped, inside a message too.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	if c.transport.Conn == nil {
 		return errNoConn

@@ -126,7 +126,8 @@ func TestIdleConnectionsHoldNothing(t *testing.T) {
 }
 
 // While a read waits for a message, and while it waits for the payload of one,
-// no buffer is out.
+// no buffer is out. A seam that reads a few bytes at a time keeps one once the
+// payload has begun, or it would bring all of it in such pieces.
 func TestWaitingReadHoldsNoBuffer(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		before := onLoan.Load()
@@ -144,7 +145,11 @@ func TestWaitingReadHoldsNoBuffer(t *testing.T) {
 		require.Equal(t, before, onLoan.Load())
 		p.send(f[header : header+10])
 		p.wantSilence("it waits for more of it")
-		require.Equal(t, before, onLoan.Load())
+		kept := int64(0)
+		if c.transport.seam.small() {
+			kept = 1
+		}
+		require.Equal(t, before+kept, onLoan.Load())
 		p.send(f[header+10:])
 		require.NoError(t, <-done)
 	})

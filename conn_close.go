@@ -53,6 +53,7 @@ func (c *Conn) Close() error {
 	if !c.setCloseState(closeDone) {
 		return nil
 	}
+	c.closed.Store(true)
 	err := c.transport.Close()
 	c.abandonRead()
 	c.abandonWriters()

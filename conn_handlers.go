@@ -115,9 +115,10 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 	if violation != nil {
 		return c.failRead(violation, violation.Code, violation.Rule)
 	}
-	text := string(reason)
-	if err := c.CloseHandler()(code, text); err != nil {
+	closed := &CloseError{Code: code, Text: string(reason)}
+	c.in.err = closed // nothing that follows is read, even if the handler panics
+	if err := c.CloseHandler()(closed.Code, closed.Text); err != nil {
 		return err
 	}
-	return &CloseError{Code: code, Text: text}
+	return closed
 }

@@ -22,17 +22,21 @@ const (
 type writeHalf struct {
 	mu sync.Mutex // guards the fields below; never held over I/O or user code
 
-	state    writeState
-	close    closeState
+	state       writeState
+	close       closeState
+	explicit    bool   // SetWriteDeadline was called
+	ownDeadline bool   // the frame on its way has a deadline of its own
+	armed       uint32 // counts the changes of frameDeadline
+
 	err      error           // what every write returns, once not nil
 	stream   *messageWriter  // has fragments on the wire and is not closed
 	writer   *messageWriter  // the newest of NextWriter, until it is closed
 	waiters  []*writeWaiter  // for the half, in the order they came
-	owedPong *bufpool.Buffer // what the leader is to answer a ping with
+	owedPong *bufpool.Buffer // a pong that waits for the half, in a goroutine of its own
+	stalled  bool            // the newest pong found the transport blocked
 
-	deadline    time.Time // of SetWriteDeadline
-	explicit    bool      // SetWriteDeadline was called
-	ownDeadline bool      // the frame on its way has a deadline of its own
+	deadline      time.Time // of SetWriteDeadline
+	frameDeadline time.Time // of the frame on its way
 }
 
 // A writeDeadline says when a frame's write has to end: when the connection's
@@ -130,7 +134,7 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 			return nil
 		}
 		if err := out.refusal(w, out.until(d, start)); err != nil {
-			out.waiters = slices.DeleteFunc(out.waiters, func(o *writeWaiter) bool { return o == w })
+			out.removeWaiter(slices.Index(out.waiters, w))
 			return err
 		}
 	}
@@ -149,6 +153,13 @@ func (out *writeHalf) refusal(w *writeWaiter, until time.Time) error {
 	return errWriteTimeout
 }
 
+func (out *writeHalf) removeWaiter(i int) {
+	out.waiters = slices.Delete(out.waiters, i, i+1)
+	if len(out.waiters) == 0 {
+		out.waiters = nil // an idle connection keeps nothing
+	}
+}
+
 // wakeAll has every waiter look again at why it waits.
 func (out *writeHalf) wakeAll() {
 	for _, w := range out.waiters {
@@ -163,67 +174,11 @@ func (w *writeWaiter) signal() {
 	}
 }
 
-// leadOrOwe makes the caller, who has a pong to send, the leader; or, if there
-// is one already, leaves the pong to that one.
-func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
-	out := &c.out
-	if c.transport.Conn == nil {
-		return false
-	}
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	switch {
-	case out.err != nil:
-		return false
-	case out.state == writeIdle:
-		out.state = writeLeading
-		return true
-	}
-	if out.owedPong == nil {
-		out.owedPong = bufpool.Get(bufpool.Size)
-	}
-	b := out.owedPong
-	b.R = headerRoom
-	b.W = headerRoom + copy(b.Data[headerRoom:], pong)
-	return false
-}
-
-// follow ends the caller's lead. It sends the pong that came to be owed
-// meanwhile, and hands the half on.
+// follow ends the caller's lead.
 func (c *Conn) follow() {
-	handedOn := false
-	defer func() {
-		if !handedOn { // the transport panicked
-			c.out.mu.Lock()
-			c.out.handOn()
-			c.out.mu.Unlock()
-		}
-	}()
-	for {
-		pong := c.out.owedOrHandOn()
-		if pong == nil {
-			handedOn = true
-			return
-		}
-		_ = c.sendFrame(header{fin: true, opcode: opPong}, pong, nil, writeDeadline{})
-		bufpool.Put(pong)
-	}
-}
-
-// owedOrHandOn takes the owed pong, or hands the half on if there is none.
-func (out *writeHalf) owedOrHandOn() *bufpool.Buffer {
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	pong := out.owedPong
-	out.owedPong = nil
-	if pong != nil && out.err != nil {
-		bufpool.Put(pong)
-		pong = nil
-	}
-	if pong == nil {
-		out.handOn()
-	}
-	return pong
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.handOn()
 }
 
 // handOn gives the half to the first waiter that may have it.
@@ -234,13 +189,19 @@ func (out *writeHalf) handOn() {
 	}
 	for i, w := range out.waiters {
 		if out.free(w) {
-			out.waiters = slices.Delete(out.waiters, i, i+1)
+			out.removeWaiter(i)
 			out.state = writeLeading
 			w.granted = true
 			w.signal()
 			return
 		}
 	}
+}
+
+func (out *writeHalf) failed() bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.err != nil
 }
 
 // fail makes err what every write returns from now on, unless there is such an
@@ -253,12 +214,31 @@ func (out *writeHalf) fail(err error) error {
 	return out.err
 }
 
-// armWrite sets the transport's deadline for the next step of a frame. Where a
-// transport has no deadlines its Write goes without.
+// armWrite sets the transport's deadline for the next step of a frame.
 func (c *Conn) armWrite(d writeDeadline) {
 	out := &c.out
 	out.mu.Lock()
-	defer out.mu.Unlock()
 	out.ownDeadline = d.own
-	_ = c.transport.SetWriteDeadline(out.until(d, time.Now()))
+	out.frameDeadline = out.until(d, time.Now())
+	out.armed++
+	t, armed := out.frameDeadline, out.armed
+	out.mu.Unlock()
+	_ = c.applyDeadline(t, armed) // a transport that has no deadlines goes without
+}
+
+// applyDeadline tells the transport the deadline of the frame on its way. It
+// does so without mu, since a transport may make it wait for a blocked Write;
+// if there is a newer deadline by then, that one is told behind it.
+func (c *Conn) applyDeadline(t time.Time, armed uint32) error {
+	out := &c.out
+	for {
+		err := c.transport.SetWriteDeadline(t)
+		out.mu.Lock()
+		newest := armed == out.armed
+		t, armed = out.frameDeadline, out.armed
+		out.mu.Unlock()
+		if newest {
+			return err
+		}
+	}
 }

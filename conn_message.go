@@ -1,5 +1,7 @@
 package websocket
 
+import "math"
+
 const (
 	// firstRoom is how much memory a message may take with its first bytes,
 	// as much as the pooled buffer that they came in.
@@ -42,15 +44,20 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	in := &c.in
 	in.streamed = false
-	m := append(dst, in.gathered...)
+	// What an earlier read had to leave is gone on with in the memory it is in.
+	resumed := in.gathered != nil
+	m, start := dst, len(dst)
+	if resumed {
+		m, start = in.gathered, 0
+	}
 	complete := false
 	defer func() {
 		if !complete { // a deadline passed or a handler panicked: the next read goes on
-			c.keepGathered(m[len(dst):], dst)
+			c.keepGathered(m[start:], resumed || cap(dst) == 0)
 		}
 	}()
 	for {
-		if m, err = c.gatherFrame(m, len(dst)); err != nil {
+		if m, err = c.gatherFrame(m, start); err != nil {
 			return -1, dst, err
 		}
 		if in.fin {
@@ -63,6 +70,9 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	complete = true
 	messageType = int(in.opcode)
 	c.endMessage()
+	if resumed && cap(dst) > 0 {
+		m = append(dst, m...)
+	}
 	return messageType, m, nil
 }
 
@@ -79,7 +89,10 @@ func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
 			}
 		}
 		if have := min(in.remaining, int64(len(in.bytes()))); spare == 0 || spare < have {
-			room := in.room(int64(len(p)-start), have)
+			room := in.room(int64(start), int64(len(p)-start), have)
+			if room == 0 {
+				return p, c.failRead(ErrReadLimit, CloseMessageTooBig, "message is over the size of an address space")
+			}
 			p = append(make([]byte, 0, len(p)+room), p...)
 		}
 		n, err := c.readPayload(p[len(p):cap(p)])
@@ -92,24 +105,28 @@ func (c *Conn) gatherFrame(p []byte, start int) ([]byte, error) {
 }
 
 // room is how much memory to take for more of a message of which gathered
-// bytes are there and have more are in hand. A message in one frame gets what
-// it needs, but no more than four times what has come of it, whatever length
-// its header declares; a fragmented one, whose length nobody knows, doubles.
-func (in *readHalf) room(gathered, have int64) int {
+// bytes are there, behind start bytes that are the caller's, and have more are
+// in hand. A message in one frame gets what it needs, but no more than four
+// times what has come of it, whatever length its header declares; a fragmented
+// one, whose length nobody knows, doubles. Behind bytes of the caller's, who may
+// be gathering messages, it grows by a part of them too, so that they are not
+// moved for each. It is 0 if there can be no such slice.
+func (in *readHalf) room(start, gathered, have int64) int {
 	room := min(in.remaining, max(firstRoom, 3*gathered+4*have))
 	if !in.fin || in.frames > 1 {
 		room = max(room, gathered, leastRoom)
 	}
-	return int(room)
+	room = max(room, start/4)
+	return int(min(room, math.MaxInt-start-gathered))
 }
 
 // keepGathered keeps what an interrupted read has of its message for the next
-// one, out of the caller's memory dst.
-func (c *Conn) keepGathered(message, dst []byte) {
+// one; ours says that the memory is not the caller's.
+func (c *Conn) keepGathered(message []byte, ours bool) {
 	if c.in.err != nil || c.in.opcode == 0 {
 		return
 	}
-	if cap(dst) > 0 {
+	if !ours {
 		message = append([]byte(nil), message...)
 	}
 	c.in.gathered = message

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"io"
+	"math"
 	"sync/atomic"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
@@ -21,20 +22,21 @@ const spareFragments = 1 << 10
 type readHalf struct {
 	busy atomic.Bool // a read method is under way
 
-	err error           // the first error that no read survives
-	buf *bufpool.Buffer // bytes in hand; nil while there are none
-
 	// The data message under way. Its opcode is 0 between messages.
 	opcode    opcode
 	fin       bool // the current frame is the last one
+	begun     bool // some of the current frame's payload has been read
 	streamed  bool // it was begun by NextReader; else it is being gathered
 	utf8      utf8stream.State
-	key       uint32 // masking key for the next byte of the current frame
-	remaining int64  // bytes that the current frame still owes
-	size      int64  // payload bytes of all frames so far, as their headers say
-	frames    int64
+	key       uint32         // masking key for the next byte of the current frame
+	frames    uint32         // so far; it comes round to 0 only where there are as many bytes
+	remaining int64          // bytes that the current frame still owes
+	size      int64          // payload bytes of all frames so far, as their headers say
 	reader    *messageReader // who may read it; nil if nobody any more
 	gathered  []byte         // what a read that ran into its deadline had of it
+
+	buf *bufpool.Buffer // bytes in hand; nil while there are none
+	err error           // the first error that no read survives
 }
 
 // start puts the bytes that came behind the opening handshake first in line.
@@ -63,6 +65,14 @@ func (in *readHalf) giveBackIfDrained() {
 	}
 }
 
+// endReader makes err what the current reader returns from now on.
+func (in *readHalf) endReader(err error) {
+	if in.reader != nil {
+		in.reader.end(err)
+		in.reader = nil
+	}
+}
+
 // bytes returns the bytes in hand.
 func (in *readHalf) bytes() []byte {
 	if in.buf == nil {
@@ -77,6 +87,9 @@ func (c *Conn) beginRead() error {
 		return errNoConn
 	}
 	if !c.in.busy.CompareAndSwap(false, true) {
+		if c.closed.Load() {
+			return errConnClosed
+		}
 		return errConcurrentRead
 	}
 	if err := c.in.err; err != nil {
@@ -86,17 +99,22 @@ func (c *Conn) beginRead() error {
 	return nil
 }
 
-func (c *Conn) endRead() { c.in.busy.Store(false) }
+func (c *Conn) endRead() {
+	c.in.busy.Store(false)
+	if c.closed.Load() {
+		c.abandonRead()
+	}
+}
 
-// abandonRead is for Close: it lets go of what the read half holds, unless a
-// read method is under way, which does so itself when it meets the closed
-// transport.
+// abandonRead lets go of what the read half holds once Close was called. While
+// a read method is under way that is for its endRead to do.
 func (c *Conn) abandonRead() {
 	if c.in.busy.CompareAndSwap(false, true) {
 		if c.in.err == nil {
-			c.stopReading(errConnClosed)
+			c.in.err = errConnClosed
 		}
-		c.endRead()
+		c.stopReading(c.in.err)
+		c.in.busy.Store(false)
 	}
 }
 
@@ -104,7 +122,8 @@ func (c *Conn) abandonRead() {
 func (c *Conn) stopReading(err error) {
 	in := &c.in
 	in.err = err
-	in.reader, in.gathered = nil, nil
+	in.endReader(err)
+	in.gathered = nil
 	if in.buf != nil {
 		in.giveBack()
 	}
@@ -128,6 +147,8 @@ func (c *Conn) violated(rule *ProtocolError) error {
 // else is passed on for good.
 func (c *Conn) transportFailed(err error) error {
 	switch {
+	case c.closed.Load():
+		err = errConnClosed
 	case isDeadline(err):
 		return err
 	case err == io.EOF:
@@ -138,10 +159,13 @@ func (c *Conn) transportFailed(err error) error {
 }
 
 // fill waits for more bytes. It holds a buffer meanwhile only if there are
-// bytes in hand already, the start of a frame whose rest is to come.
+// bytes in hand already, the start of a frame whose rest is to come; or, at a
+// seam that would bring the rest in small pieces, once the payload has begun.
 func (c *Conn) fill() error {
 	in := &c.in
-	in.giveBackIfDrained()
+	if !in.begun || !c.transport.seam.small() {
+		in.giveBackIfDrained()
+	}
 	var n int
 	var err error
 	if b := in.buf; b == nil {
@@ -149,7 +173,7 @@ func (c *Conn) fill() error {
 			in.buf.W = n
 		}
 	} else {
-		if b.W == len(b.Data) {
+		if b.R == b.W || b.W == len(b.Data) {
 			b.W = copy(b.Data, b.Bytes())
 			b.R = 0
 		}
@@ -168,6 +192,10 @@ func (c *Conn) fill() error {
 func (c *Conn) nextFrame() error {
 	in := &c.in
 	for {
+		if c.closed.Load() { // by a handler, with frames in hand
+			c.stopReading(errConnClosed)
+			return errConnClosed
+		}
 		h, n := parseHeader(in.bytes())
 		if n == 0 {
 			if err := c.fill(); err != nil {
@@ -195,9 +223,7 @@ func (c *Conn) nextFrame() error {
 			mask(payload, h.key)
 		}
 		if err := c.handleControl(h.opcode, payload); err != nil {
-			if in.err == nil {
-				c.stopReading(err)
-			}
+			c.stopReading(err)
 			return err
 		}
 	}
@@ -212,17 +238,15 @@ func (c *Conn) beginFrame(h header) error {
 		in.utf8 = utf8stream.State{}
 		in.size, in.frames = 0, 0
 	}
-	in.fin, in.key = h.fin, h.key
+	in.fin, in.key, in.begun = h.fin, h.key, false
 	in.remaining = int64(h.length)
 	in.frames++
-	// The sum cannot overflow: with a limit the size is below it, and without
-	// one it would take 2^63 bytes that were received.
 	limit := c.readLimit.Load()
 	if limit > 0 && (in.remaining > limit || in.size > limit-in.remaining) {
 		return c.failRead(ErrReadLimit, CloseMessageTooBig, "message is over the read limit")
 	}
-	in.size += in.remaining
-	if in.frames-spareFragments > in.size {
+	in.size += min(in.remaining, math.MaxInt64-in.size) // without a limit the sum may be too large to hold
+	if int64(in.frames)-spareFragments > in.size {
 		return c.failRead(ErrReadLimit, CloseMessageTooBig, "message has too many fragments")
 	}
 	if in.remaining == 0 {
@@ -250,7 +274,10 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 	if in.remaining < int64(len(p)) {
 		p = p[:in.remaining]
 	}
-	if len(in.bytes()) == 0 && len(p) >= directRead {
+	switch {
+	case len(in.bytes()) > 0:
+		n = c.takeInHand(p)
+	case len(p) >= directRead:
 		in.giveBackIfDrained()
 		if n, err = readAtLeastOnce(c.transport.Conn, p); err != nil {
 			return 0, c.transportFailed(err)
@@ -258,31 +285,47 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 		if c.server {
 			in.key = mask(p[:n], in.key)
 		}
-	} else {
-		if len(in.bytes()) == 0 {
-			if err := c.fill(); err != nil {
-				return 0, err
-			}
+	default:
+		if err := c.fill(); err != nil {
+			return 0, err
 		}
-		n = min(len(p), len(in.bytes()))
-		if c.server {
-			in.key = maskCopy(p, in.bytes()[:n], in.key)
-		} else {
-			copy(p, in.bytes()[:n])
-		}
-		in.buf.R += n
+		n = c.takeInHand(p)
 	}
-	in.remaining -= int64(n)
+	if err := c.received(p[:n]); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// takeInHand moves bytes in hand to p, which may be those very bytes, unmasked.
+func (c *Conn) takeInHand(p []byte) int {
+	in := &c.in
+	src := in.bytes()
+	src = src[:min(len(src), len(p))]
+	if c.server {
+		in.key = maskCopy(p, src, in.key)
+	} else {
+		copy(p, src)
+	}
+	in.buf.R += len(src)
+	return len(src)
+}
+
+// received accounts for p, the next bytes of the current frame's payload.
+func (c *Conn) received(p []byte) error {
+	in := &c.in
+	in.begun = true
+	in.remaining -= int64(len(p))
 	if c.checksUTF8() {
 		var ok bool
-		if in.utf8, ok = in.utf8.Append(p[:n]); !ok {
-			return 0, c.violated(errInvalidUTF8)
+		if in.utf8, ok = in.utf8.Append(p); !ok {
+			return c.violated(errInvalidUTF8)
 		}
 	}
 	if in.remaining == 0 {
-		err = c.endFrame()
+		return c.endFrame()
 	}
-	return n, err
+	return nil
 }
 
 // beginMessage goes on to a message that may be returned: the one that an
@@ -290,7 +333,7 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 // whose reader was not read to the end is read and dropped.
 func (c *Conn) beginMessage() error {
 	in := &c.in
-	in.reader = nil
+	in.endReader(io.EOF)
 	if in.opcode != 0 && in.streamed {
 		if err := c.dropMessage(); err != nil {
 			return err
@@ -306,12 +349,18 @@ func (c *Conn) beginMessage() error {
 // it were wanted.
 func (c *Conn) dropMessage() error {
 	in := &c.in
-	scratch := bufpool.Get(bufpool.Size)
-	defer bufpool.Put(scratch)
 	in.gathered = nil
 	for {
 		for in.remaining > 0 {
-			if _, err := c.readPayload(scratch.Data); err != nil {
+			if len(in.bytes()) == 0 {
+				if err := c.fill(); err != nil {
+					return err
+				}
+			}
+			p := in.bytes()
+			p = p[:min(int64(len(p)), in.remaining)]
+			c.takeInHand(p)
+			if err := c.received(p); err != nil {
 				return err
 			}
 		}
@@ -329,5 +378,6 @@ func (c *Conn) dropMessage() error {
 func (c *Conn) endMessage() {
 	in := &c.in
 	in.opcode = 0
-	in.reader, in.gathered = nil, nil
+	in.endReader(io.EOF)
+	in.gathered = nil
 }

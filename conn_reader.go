@@ -29,7 +29,8 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 // reader that a program kept by mistake can never take bytes from a later
 // message.
 type messageReader struct {
-	conn atomic.Pointer[Conn] // nil once the message was read to its end
+	conn atomic.Pointer[Conn] // nil once the reader has ended, so that it keeps no Conn alive
+	err  error                // what it ended with; set before conn
 }
 
 // readerBlocks has what is left of blocks of messageReaders: made in blocks,
@@ -48,19 +49,23 @@ func newMessageReader(c *Conn) *messageReader {
 	return r
 }
 
+func (r *messageReader) end(err error) {
+	r.err = err
+	r.conn.Store(nil)
+}
+
 func (r *messageReader) Read(p []byte) (n int, err error) {
 	c := r.conn.Load()
 	if c == nil {
-		return 0, io.EOF
+		return 0, r.err
 	}
 	if err := c.beginRead(); err != nil {
 		return 0, err
 	}
 	defer c.endRead()
 	in := &c.in
-	if in.reader != r {
-		r.conn.Store(nil)
-		return 0, io.EOF
+	if in.reader != r { // it was ended just now
+		return 0, r.err
 	}
 	if len(in.gathered) > 0 {
 		n = copy(p, in.gathered)
@@ -69,7 +74,6 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	}
 	for in.remaining == 0 {
 		if in.fin {
-			r.conn.Store(nil)
 			c.endMessage()
 			return 0, io.EOF
 		}

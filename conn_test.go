@@ -55,6 +55,8 @@ func (s memSeam) readSome(from lender) (int, error) {
 	}
 }
 
+func (s memSeam) small() bool { return false }
+
 // A mode is a role for the connection under test and a way for it to wait.
 type mode struct{ server, raw bool }
 

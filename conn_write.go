@@ -22,7 +22,8 @@ const (
 
 // SetWriteDeadline sets the time after which writes fail, the blocked ones
 // included; the zero time means never. It replaces the default, by which a
-// write fails that makes no progress for 30 seconds. A write whose deadline
+// write fails that cannot send 256 KiB, or what is left of its message, in 30
+// seconds. A write whose deadline
 // passes before a byte of it went out, or had passed already, returns an error
 // for which Timeout() is true and leaves the connection as it was. Once a byte
 // went out, the frame cannot be finished, and every later write returns the
@@ -33,11 +34,17 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	}
 	out := &c.out
 	out.mu.Lock()
-	defer out.mu.Unlock()
 	out.explicit, out.deadline = true, t
 	out.wakeAll()
-	if out.state == writeLeading && !out.ownDeadline {
-		return c.transport.SetWriteDeadline(t)
+	writing := out.state == writeLeading && !out.ownDeadline
+	if writing {
+		out.frameDeadline = t
+		out.armed++
+	}
+	armed := out.armed
+	out.mu.Unlock()
+	if writing {
+		return c.applyDeadline(t, armed)
 	}
 	return nil
 }
@@ -170,18 +177,4 @@ func (c *Conn) failWrite(err error) error {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	return c.out.fail(err)
-}
-
-// sendPong answers a ping. It never waits for the write half: if another
-// goroutine leads, that one sends the pong, the newest only if there came more
-// (RFC 6455 §5.5.3). An error is the write half's affair; reading goes on.
-func (c *Conn) sendPong(payload []byte) {
-	if !c.leadOrOwe(payload) {
-		return
-	}
-	defer c.follow()
-	buf := bufpool.Get(bufpool.Size)
-	defer bufpool.Put(buf)
-	buf.R, buf.W = headerRoom, headerRoom
-	_ = c.sendFrame(header{fin: true, opcode: opPong}, buf, payload, deadlineIn(replyWait))
 }

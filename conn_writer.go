@@ -24,20 +24,19 @@ func newWriteOptions(size int, pool BufferPool) *writeOptions {
 	if size <= bufpool.Size-headerRoom && pool == nil {
 		return nil
 	}
-	return &writeOptions{size: size, pool: pool}
+	return &writeOptions{size: max(size, bufpool.Size-headerRoom), pool: pool}
 }
 
+// getBuffer returns an empty buffer for a writer. From the library's own pool
+// it is of the common size at first, since most messages are small.
 func (o *writeOptions) getBuffer() *bufpool.Buffer {
-	if o == nil {
+	if o == nil || o.pool == nil {
 		return bufpool.Get(bufpool.Size)
 	}
-	if o.pool == nil {
-		return bufpool.Get(o.size + headerRoom)
-	}
-	if b, ok := o.pool.Get().(*bufpool.Buffer); ok && b != nil {
+	if b, ok := o.pool.Get().(*bufpool.Buffer); ok && b != nil && len(b.Data) >= bufpool.Size {
 		return b
 	}
-	return &bufpool.Buffer{Data: make([]byte, max(bufpool.Size, o.size+headerRoom))}
+	return &bufpool.Buffer{Data: make([]byte, o.size+headerRoom)}
 }
 
 func (o *writeOptions) putBuffer(b *bufpool.Buffer) {
@@ -46,6 +45,18 @@ func (o *writeOptions) putBuffer(b *bufpool.Buffer) {
 		return
 	}
 	o.pool.Put(b)
+}
+
+// grown returns a buffer with what b holds and room for n bytes more, at most
+// as large as the options allow; or b, if that has the room or must do.
+func (o *writeOptions) grown(b *bufpool.Buffer, n int) *bufpool.Buffer {
+	if o == nil || o.pool != nil || n <= len(b.Data)-b.W || n > o.size+headerRoom-b.W {
+		return b
+	}
+	larger := bufpool.Get(min(max(2*len(b.Data), b.W+n), o.size+headerRoom))
+	larger.R, larger.W = b.R, copy(larger.Data, b.Data[:b.W])
+	bufpool.Put(b)
+	return larger
 }
 
 // A messageWriter writes one message. It gathers what is written to it and
@@ -69,9 +80,11 @@ type messageWriter struct {
 // as long as their write deadline lets them. A writer that an earlier
 // NextWriter returned and that was not closed is closed first.
 //
-// The errors of NextWriter and of the writer's methods are those of
-// [Conn.WriteMessage]. After a Write or Close that ran into its deadline before
-// anything was handed to the transport, the same call may be repeated.
+// A Write that fails ends the writer, and the message, of which part is lost,
+// is never completed: Close returns the same error. If part of it had been sent
+// already, all later writes of the connection return that error too. A Close
+// that ran into its deadline before anything was sent may be repeated. For the
+// rest, errors are those of [Conn.WriteMessage].
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if c.transport.Conn == nil {
 		return nil, errNoConn
@@ -80,34 +93,60 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if messageType != int(op) || op == opContinuation || op.isReserved() {
 		return nil, errBadMessageType
 	}
-	out := &c.out
-	out.mu.Lock()
-	open := out.writer
-	out.mu.Unlock()
-	if open != nil {
-		if err := open.Close(); err != nil && err != errWriterClosed {
-			return nil, err
+	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: c.writeOptions.getBuffer()}
+	w.buf.R, w.buf.W = headerRoom, headerRoom
+	for {
+		open, err := c.out.register(w)
+		if err == nil && open == nil {
+			return w, nil
 		}
-	}
-	buf := c.writeOptions.getBuffer()
-	buf.R, buf.W = headerRoom, headerRoom
-	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: buf}
-	out.mu.Lock()
-	err := out.err
-	if err == nil {
-		out.writer = w
-	}
-	out.mu.Unlock()
-	if err != nil {
-		c.writeOptions.putBuffer(buf)
+		if err == nil {
+			if err = open.Close(); err == nil || err == errWriterClosed {
+				continue
+			}
+		}
+		w.end(err)
 		return nil, err
 	}
-	return w, nil
+}
+
+// register makes w the half's newest writer, unless another is still open.
+func (out *writeHalf) register(w *messageWriter) (open *messageWriter, err error) {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	switch {
+	case out.writer != nil:
+		return out.writer, nil
+	case out.err != nil:
+		return nil, out.err
+	}
+	out.writer = w
+	return nil, nil
 }
 
 func (w *messageWriter) Write(p []byte) (int, error) { return writeTo(w, p) }
 
 func (w *messageWriter) WriteString(s string) (int, error) { return writeTo(w, s) }
+
+// ReadFrom spares io.Copy a buffer of its own.
+func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := bufpool.Get(bufpool.Size)
+	defer bufpool.Put(buf)
+	for {
+		m, err := r.Read(buf.Data)
+		if m > 0 {
+			if _, err := w.Write(buf.Data[:m]); err != nil {
+				return n, err
+			}
+			n += int64(m)
+		}
+		if err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return n, err
+		}
+	}
+}
 
 func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
 	done, err := gather(w, p)
@@ -115,6 +154,7 @@ func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
 		err = w.sendFragment(false, []byte(p))
 	}
 	if err != nil {
+		w.abort(err)
 		return 0, err
 	}
 	return len(p), nil
@@ -128,11 +168,13 @@ func gather[T []byte | string](w *messageWriter, p T) (done bool, err error) {
 	switch {
 	case w.err != nil:
 		return false, w.err
-	case w.buf == nil:
+	case w.buf == nil: // it is on its way
 		return false, nil
 	case w.control && len(w.buf.Bytes())+len(p) > maxControlPayload:
 		return false, errControlTooLong
-	case len(p) > len(w.buf.Data)-w.buf.W:
+	}
+	w.buf = w.c.writeOptions.grown(w.buf, len(p))
+	if len(p) > len(w.buf.Data)-w.buf.W {
 		return false, nil
 	}
 	w.buf.W += copy(w.buf.Data[w.buf.W:], p)
@@ -140,53 +182,53 @@ func gather[T []byte | string](w *messageWriter, p T) (done bool, err error) {
 }
 
 // Close sends what was gathered as the last frame of the message.
-func (w *messageWriter) Close() error { return w.sendFragment(true, nil) }
+func (w *messageWriter) Close() error {
+	if err := w.checkClosePayload(); err != nil {
+		w.end(err)
+		return err
+	}
+	return w.sendFragment(true, nil)
+}
+
+func (w *messageWriter) checkClosePayload() error {
+	w.c.out.mu.Lock()
+	defer w.c.out.mu.Unlock()
+	if w.err != nil || w.buf == nil || w.next != opClose {
+		return nil
+	}
+	return checkCloseToSend(w.buf.Bytes())
+}
 
 // sendFragment sends what was gathered, and p behind it, as one frame.
 func (w *messageWriter) sendFragment(last bool, p []byte) error {
-	c := w.c
-	if err := w.refusal(); err != nil {
+	if err := w.ended(); err != nil {
 		return err
 	}
-	if err := c.lead(w.control, w, writeDeadline{}); err != nil {
-		c.out.mu.Lock()
-		stuck := c.out.err != nil
-		c.out.mu.Unlock()
-		if stuck {
+	if err := w.c.lead(w.control, w, writeDeadline{}); err != nil {
+		if !isDeadline(err) || w.c.out.failed() {
 			w.end(err)
 		}
 		return err
 	}
-	defer c.follow()
+	defer w.c.follow()
 	buf, err := w.take()
 	if err != nil {
 		return err
 	}
-	h := header{fin: last, opcode: w.next}
-	err = c.sendFrame(h, buf, p, writeDeadline{})
-	w.giveBack(buf)
-	switch {
-	case err != nil:
-		w.end(err)
-	case last:
-		w.end(errWriterClosed)
-	}
+	err = errTransportPanicked
+	defer func() { w.sent(buf, last, err) }()
+	err = w.c.sendFrame(header{fin: last, opcode: w.next}, buf, p, writeDeadline{})
 	return err
 }
 
-// refusal is why the writer cannot send what it has.
-func (w *messageWriter) refusal() error {
-	out := &w.c.out
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	if w.err == nil && w.buf != nil && w.next == opClose {
-		return checkCloseToSend(w.buf.Bytes())
-	}
+// ended is why the writer can take and send no more, if it cannot.
+func (w *messageWriter) ended() error {
+	w.c.out.mu.Lock()
+	defer w.c.out.mu.Unlock()
 	return w.err
 }
 
-// take takes the buffer away, so that nobody writes into it while it is sent,
-// and giveBack puts it back empty, behind a first fragment. The caller leads.
+// take takes the buffer away, so that nobody writes into it while it is sent.
 func (w *messageWriter) take() (*bufpool.Buffer, error) {
 	out := &w.c.out
 	out.mu.Lock()
@@ -199,22 +241,50 @@ func (w *messageWriter) take() (*bufpool.Buffer, error) {
 	return buf, nil
 }
 
-func (w *messageWriter) giveBack(buf *bufpool.Buffer) {
+// sent puts the buffer back behind a frame, or ends the writer. The caller
+// still leads.
+func (w *messageWriter) sent(buf *bufpool.Buffer, last bool, err error) {
 	out := &w.c.out
 	out.mu.Lock()
-	defer out.mu.Unlock()
 	buf.R, buf.W = headerRoom, headerRoom
-	w.buf = buf
 	w.next = opContinuation
-	out.stream = w
+	if w.err == nil {
+		w.buf = buf
+		out.stream = w
+		buf = nil
+	}
+	out.mu.Unlock()
+	switch {
+	case buf != nil: // the writer was ended meanwhile, by Close of the connection
+		w.c.writeOptions.putBuffer(buf)
+	case err != nil:
+		w.end(err)
+	case last:
+		w.end(errWriterClosed)
+	}
 }
 
-// end lets go of what the writer holds. Its methods return err from now on.
+// abort ends a writer that has lost part of its message. If the peer has the
+// beginning of it, there is no way to go on.
+func (w *messageWriter) abort(err error) {
+	w.c.out.mu.Lock()
+	if w.c.out.stream == w {
+		_ = w.c.out.fail(err)
+	}
+	w.c.out.mu.Unlock()
+	w.end(err)
+}
+
+// end lets go of what the writer holds. Its methods return err from now on,
+// or the error that it was ended with before.
 func (w *messageWriter) end(err error) {
 	out := &w.c.out
 	out.mu.Lock()
 	buf := w.buf
-	w.buf, w.err = nil, err
+	w.buf = nil
+	if w.err == nil {
+		w.err = err
+	}
 	if out.stream == w {
 		out.stream = nil
 	}

@@ -41,8 +41,8 @@ var (
 	ErrReadLimit = errors.New("websocket: read limit exceeded")
 )
 
-// errConnClosed is what every method returns after [Conn.Close].
-// errors.Is(err, net.ErrClosed) holds.
+// errConnClosed is what reads and writes return after [Conn.Close] if they have
+// no earlier reason to fail. errors.Is(err, net.ErrClosed) holds.
 var errConnClosed = fmt.Errorf("websocket: %w", net.ErrClosed)
 
 // errTransportPanicked is what writes return after a Write of the program's

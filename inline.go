@@ -17,3 +17,5 @@ func (s *inlineSeam) readSome(from lender) (int, error) {
 	}
 	return copy(from.lend(), s.few[:n]), nil
 }
+
+func (s *inlineSeam) small() bool { return true }

@@ -42,6 +42,8 @@ func (s *rawSeam) readSome(from lender) (int, error) {
 	return s.n, err
 }
 
+func (s *rawSeam) small() bool { return false }
+
 // read is called with a socket that may be readable and returns false to wait
 // until it is. It runs under the lock of the file descriptor, where Close
 // waits for it and a Read would deadlock, so it runs nobody's code but ours.

@@ -16,6 +16,9 @@ type seam interface {
 	// it borrows then, and returns the number of bytes. Where it returns 0
 	// and an error, nothing stays borrowed.
 	readSome(from lender) (n int, err error)
+
+	// small reports whether it reads a few bytes only, however many there are.
+	small() bool
 }
 
 // A lender has memory to read into, at most one piece at a time.
@@ -48,23 +51,37 @@ func newTransport(conn net.Conn) transport {
 	return transport{conn, newRawSeam(conn, raw)}
 }
 
-// isDeadline reports whether err says that a deadline passed, after which a
-// read may be repeated. ETIMEDOUT also calls itself a timeout, but it is the
-// end of a TCP connection.
+// isDeadline reports whether err says that a deadline passed, and that the same
+// may be tried again once it was moved. TLS calls the timeout of a write not
+// temporary, since part of a record may have gone out. ETIMEDOUT calls itself a
+// timeout too, but it is the end of a TCP connection.
 func isDeadline(err error) bool {
-	var e net.Error
-	return errors.As(err, &e) && e.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
+	if err == nil {
+		return false
+	}
+	var e interface {
+		error
+		Timeout() bool
+		Temporary() bool
+	}
+	return errors.As(err, &e) && e.Timeout() && e.Temporary() && !errors.Is(err, syscall.ETIMEDOUT)
 }
+
+var errReadCount = errors.New("websocket: the transport's Read returned an impossible count")
 
 // readAtLeastOnce reads into p, and asks again where a Read returns nothing
 // and no error, which io.Reader allows and discourages.
 func readAtLeastOnce(r io.Reader, p []byte) (n int, err error) {
 	for range 100 {
-		// An error that comes with bytes is dropped: io.Reader has it come
-		// again, alone.
-		if n, err = r.Read(p); n > 0 {
+		n, err = r.Read(p)
+		switch {
+		case n < 0 || n > len(p):
+			return 0, errReadCount
+		case n > 0:
+			// An error that comes with bytes is dropped: io.Reader has it come
+			// again, alone.
 			return n, nil
-		} else if err != nil {
+		case err != nil:
 			return 0, err
 		}
 	}

@@ -1,0 +1,76 @@
+package websocket
+
+import "github.com/seed62ce5aa7/websocket/internal/bufpool"
+
+// sendPong answers a ping (RFC 6455 §5.5.3). It is the reader who calls it, and
+// a read must not wait for other writes: if the half is not free, the pong is
+// left to a goroutine, and the newest replaces one that waits there already.
+// An error is the write half's affair; reading goes on.
+func (c *Conn) sendPong(payload []byte) {
+	if !c.leadOrOwe(payload) {
+		return
+	}
+	defer c.follow()
+	buf := bufpool.Get(bufpool.Size)
+	defer bufpool.Put(buf)
+	buf.R, buf.W = headerRoom, headerRoom
+	c.sendPongFrame(buf, payload, deadlineIn(replyWait))
+}
+
+// sendPongFrame sends a pong and remembers whether the transport took it. If
+// not, the next pong is not sent by the reader, who would be held up again.
+func (c *Conn) sendPongFrame(buf *bufpool.Buffer, payload []byte, d writeDeadline) {
+	err := c.sendFrame(header{fin: true, opcode: opPong}, buf, payload, d)
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.stalled = isDeadline(err)
+}
+
+// leadOrOwe makes the caller, who has a pong to send, the leader; or, if that
+// would make it wait, has the pong sent by somebody else.
+func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
+	out := &c.out
+	if c.transport.Conn == nil {
+		return false
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	switch {
+	case out.err != nil:
+		return false
+	case out.state == writeIdle && !out.stalled:
+		out.state = writeLeading
+		return true
+	}
+	if out.owedPong == nil {
+		out.owedPong = bufpool.Get(bufpool.Size)
+		go c.sendOwedPong()
+	}
+	b := out.owedPong
+	b.R = headerRoom
+	b.W = headerRoom + copy(b.Data[headerRoom:], pong)
+	return false
+}
+
+// sendOwedPong waits for the write half, in turn with all other writers, and
+// sends the pong that is the newest by then.
+func (c *Conn) sendOwedPong() {
+	defer func() {
+		// A transport that panics has made its panic an error of the half, for
+		// the program to see.
+		if v := recover(); v != nil && c.failWrite(errTransportPanicked) != errTransportPanicked {
+			panic(v)
+		}
+	}()
+	err := c.lead(true, nil, writeDeadline{own: true})
+	c.out.mu.Lock()
+	pong := c.out.owedPong
+	c.out.owedPong = nil
+	c.out.mu.Unlock()
+	defer bufpool.Put(pong)
+	if err != nil {
+		return
+	}
+	defer c.follow()
+	c.sendPongFrame(pong, nil, deadlineIn(defaultWriteTimeout))
+}
