@@ -99,6 +99,18 @@ var DefaultDialer = &Dialer{
 	HandshakeTimeout: defaultHandshakeTimeout,
 }
 
+// NewClient does the opening handshake over netConn.
+//
+// Deprecated: use [Dialer.DialContext] with NetDialContext.
+func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufSize, writeBufSize int) (c *Conn, response *http.Response, err error) {
+	d := Dialer{
+		ReadBufferSize:  readBufSize,
+		WriteBufferSize: writeBufSize,
+		NetDialContext:  func(context.Context, string, string) (net.Conn, error) { return netConn, nil },
+	}
+	return d.Dial(u.String(), requestHeader)
+}
+
 // Dial is [Dialer.DialContext] with the background context.
 func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	return d.DialContext(context.Background(), urlStr, requestHeader)

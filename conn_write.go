@@ -136,20 +136,32 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 	// A fragment that cannot be sent leaves a message that cannot be ended, so
 	// for all but the first the message has begun already.
 	err := c.send(buf.Bytes(), d, h.opcode == opContinuation)
-	for rest = rest[len(step):]; err == nil && len(rest) > 0; rest = rest[len(step):] {
-		if h.masked {
-			step = rest[:min(len(rest), len(buf.Data))]
-			key = maskCopy(buf.Data, step, key)
-			err = c.send(buf.Data[:len(step)], d, true)
-		} else {
-			step = rest[:min(len(rest), writeStep)]
-			err = c.send(step, d, true)
-		}
+	rest = rest[len(step):]
+	for h.masked && err == nil && len(rest) > 0 {
+		step = rest[:min(len(rest), len(buf.Data))]
+		key = maskCopy(buf.Data, step, key)
+		err = c.send(buf.Data[:len(step)], d, true)
+		rest = rest[len(step):]
+	}
+	if err == nil {
+		err = c.sendSteps(rest, d, true)
 	}
 	if err == nil && h.opcode == opClose {
 		c.setCloseState(closeSent)
 	}
 	return err
+}
+
+// sendSteps sends p as it is, in steps whose progress can be seen.
+func (c *Conn) sendSteps(p []byte, d writeDeadline, begun bool) error {
+	for len(p) > 0 {
+		step := p[:min(len(p), writeStep)]
+		if err := c.send(step, d, begun); err != nil {
+			return err
+		}
+		p, begun = p[len(step):], true
+	}
+	return nil
 }
 
 // send gives p to the transport; begun says that the peer has bytes already

@@ -65,6 +65,9 @@ var fileLayers = map[string]struct {
 	"conn_read.go":     {connection, []string{"io", "math", "sync/atomic", internalPath + "bufpool", internalPath + "utf8stream"}},
 	"conn_reader.go":   {connection, []string{"io", "sync", "sync/atomic"}},
 	"conn_write.go":    {connection, []string{"io", "time", internalPath + "bufpool"}},
+	"join.go":          {connection, []string{"io", "strings"}},
+	"json.go":          {connection, []string{"bytes", "encoding/json", "io"}},
+	"prepared.go":      {connection, nil},
 	"conn_writer.go":   {connection, []string{"io", internalPath + "bufpool"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},

@@ -105,6 +105,20 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	}), nil
 }
 
+// Upgrade is [Upgrader.Upgrade] without a check of the Origin, which is left to
+// the caller, and without a response to a request that cannot be upgraded.
+//
+// Deprecated: use an [Upgrader].
+func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
+	u := Upgrader{
+		ReadBufferSize:  readBufSize,
+		WriteBufferSize: writeBufSize,
+		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+		CheckOrigin:     func(*http.Request) bool { return true },
+	}
+	return u.Upgrade(w, r, responseHeader)
+}
+
 // respond sends the handshake and leaves no deadline behind.
 func (u *Upgrader) respond(conn net.Conn, response []byte) error {
 	timeout := u.HandshakeTimeout
