@@ -51,13 +51,18 @@ type Dialer struct {
 	// net.Dialer does.
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// NetDialTLSContext makes the connection for wss URLs, the TLS handshake
-	// included; TLSClientConfig is not used then. If it is nil, the connection
-	// is made as for ws URLs and TLS is done on top.
+	// NetDialTLSContext makes the connection for wss URLs, or to an https
+	// proxy, the TLS handshake included; TLSClientConfig is not used then. If
+	// it is nil, the connection is made as for ws URLs and TLS is done on top,
+	// as it is inside of a proxy's tunnel.
 	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Proxy returns the proxy for a request. If it is nil or returns nil,
-	// there is none. A proxy fails the dial.
+	// Proxy returns the proxy for a request, whose URL has the scheme http for
+	// ws and https for wss. If it is nil or returns nil, there is none. The
+	// schemes are http and https (by CONNECT), socks5 and socks5h; a user and
+	// password in the URL are given to the proxy. A refusal of an HTTP proxy
+	// is a *[ProxyError]. DefaultDialer asks the environment, by
+	// http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// TLSClientConfig is the configuration for wss URLs; nil is the default
@@ -152,13 +157,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, orContext(ctx, err)
 	}
-	// The end of the context ends the handshake by closing the connection
-	// under it, which no net.Conn can ignore. The deadline before it spares
-	// the wait for a Close that says goodbye first, as that of TLS does.
-	stop := context.AfterFunc(ctx, func() {
-		_ = netConn.SetDeadline(time.Unix(1, 0))
-		_ = netConn.Close()
-	})
+	stop := closeOnEnd(ctx, netConn)
 	c, response, err := d.upgrade(netConn, hs)
 	if !stop() {
 		if err == nil { // just too late
@@ -175,6 +174,16 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	// transport that has no deadlines does without.
 	_ = netConn.SetDeadline(time.Time{})
 	return c, response, nil
+}
+
+// closeOnEnd has the end of the context end what is done over conn, by closing
+// it, which no net.Conn can ignore. The deadline before it spares the wait for a
+// Close that says goodbye first, as that of TLS does.
+func closeOnEnd(ctx context.Context, conn net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		_ = conn.SetDeadline(time.Unix(1, 0))
+		_ = conn.Close()
+	})
 }
 
 // orContext is the reason for a failure: the end of the context, if it ended.

@@ -13,20 +13,15 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-var (
-	errProxy     = errors.New("websocket: dialing through a proxy is not supported")
-	errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
-)
+var errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
 
 // connect makes the connection that the handshake goes over.
 func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
+	var through *url.URL
 	if d.Proxy != nil {
-		proxy, err := d.Proxy(r)
-		if err != nil {
+		var err error
+		if through, err = d.Proxy(r); err != nil {
 			return nil, err
-		}
-		if proxy != nil {
-			return nil, errProxy
 		}
 	}
 	address, err := dialAddress(r.URL)
@@ -38,16 +33,18 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 		trace.GetConn(address)
 	}
 	overTLS := r.URL.Scheme == "https"
-	dial := d.dial
-	if overTLS && d.NetDialTLSContext != nil {
-		dial, overTLS = d.NetDialTLSContext, false
-	}
-	conn, err := dial(ctx, "tcp", address)
-	if err == nil && conn == nil {
-		err = errNoNetConn
+	var conn net.Conn
+	switch {
+	case through != nil:
+		conn, err = d.dialThrough(ctx, through, address)
+	case overTLS && d.NetDialTLSContext != nil:
+		conn, err = dialed(d.NetDialTLSContext(ctx, "tcp", address))
+		overTLS = false
+	default:
+		conn, err = dialed(d.dial(ctx, "tcp", address))
 	}
 	if err == nil && overTLS {
-		conn, err = d.startTLS(ctx, conn, address, trace)
+		conn, err = startTLS(ctx, conn, d.tlsConfig(address), trace)
 	}
 	if err != nil {
 		return nil, err
@@ -62,7 +59,7 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 func dialAddress(u *url.URL) (string, error) {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
 	}
 	return httpguts.PunycodeHostPort(net.JoinHostPort(u.Hostname(), port))
 }
@@ -75,6 +72,14 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return dialWithout(ctx, d.NetDial, network, address)
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// dialed is the result of a dial function, which may be the program's.
+func dialed(conn net.Conn, err error) (net.Conn, error) {
+	if err == nil && conn == nil {
+		err = errNoNetConn
+	}
+	return conn, err
 }
 
 // dialWithout calls a dial function that knows no context, and does not wait
@@ -102,8 +107,8 @@ func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn,
 	}
 }
 
-// startTLS does the TLS handshake on conn, which leads to address, or closes it.
-func (d *Dialer) startTLS(ctx context.Context, conn net.Conn, address string, trace *httptrace.ClientTrace) (net.Conn, error) {
+// tlsConfig is the configuration for TLS to address.
+func (d *Dialer) tlsConfig(address string) *tls.Config {
 	config := &tls.Config{}
 	if d.TLSClientConfig != nil {
 		config = d.TLSClientConfig.Clone()
@@ -114,6 +119,11 @@ func (d *Dialer) startTLS(ctx context.Context, conn net.Conn, address string, tr
 	// A server that may choose HTTP/2 does, and that is no language for the
 	// handshake of RFC 6455.
 	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	return config
+}
+
+// startTLS does the TLS handshake on conn, or closes it.
+func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *httptrace.ClientTrace) (net.Conn, error) {
 	tlsConn := tls.Client(conn, config)
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()

@@ -1,0 +1,158 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/net/proxy"
+)
+
+var (
+	errProxyHead = errors.New("websocket: the proxy's response header is over 64 KiB")
+	errProxyEnd  = errors.New("websocket: the proxy closed the connection before it answered")
+)
+
+// A ProxyError is returned by the Dialer when an HTTP proxy refuses to connect
+// it to the server.
+type ProxyError struct {
+	// StatusCode is the code of the proxy's answer to CONNECT, for example 407.
+	StatusCode int
+
+	// Status is the code and its text, as the proxy has it.
+	Status string
+}
+
+func (e *ProxyError) Error() string {
+	return "websocket: the proxy refused to connect: " + e.Status
+}
+
+// dialThrough makes a connection to address that leads through a proxy: by
+// CONNECT to an HTTP proxy, in the clear (http) or over TLS (https), or by
+// SOCKS5 (socks5, socks5h), for which the proxy looks up the name.
+func (d *Dialer) dialThrough(ctx context.Context, through *url.URL, address string) (net.Conn, error) {
+	var ask func(conn net.Conn) error
+	switch through.Scheme {
+	case "http", "https":
+		ask = func(conn net.Conn) error { return connectThrough(conn, through.User, address) }
+	case "socks5", "socks5h":
+		ask = func(conn net.Conn) error { return socksThrough(ctx, conn, through.User, address) }
+	default:
+		return nil, fmt.Errorf("websocket: a proxy with the scheme %q is not supported", through.Scheme)
+	}
+	conn, err := d.dialProxy(ctx, through)
+	if err != nil {
+		return nil, err
+	}
+	stop := closeOnEnd(ctx, conn)
+	err = ask(conn)
+	if !stop() {
+		return nil, orContext(ctx, err)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// dialProxy makes the connection to the proxy itself.
+func (d *Dialer) dialProxy(ctx context.Context, through *url.URL) (net.Conn, error) {
+	address, err := dialAddress(through)
+	if err != nil {
+		return nil, err
+	}
+	if through.Scheme != "https" {
+		return dialed(d.dial(ctx, "tcp", address))
+	}
+	if d.NetDialTLSContext != nil {
+		return dialed(d.NetDialTLSContext(ctx, "tcp", address))
+	}
+	conn, err := dialed(d.dial(ctx, "tcp", address))
+	if err != nil {
+		return nil, err
+	}
+	config := d.tlsConfig(address)
+	config.ServerName, _, _ = net.SplitHostPort(address) // the user's is the server's
+	config.NextProtos = nil
+	return startTLS(ctx, conn, config, nil)
+}
+
+// connectThrough asks an HTTP proxy for a tunnel, RFC 9110 §9.3.6.
+func connectThrough(conn net.Conn, user *url.Userinfo, address string) error {
+	request := &http.Request{
+		Method: http.MethodConnect,
+		URL:    &url.URL{Opaque: address},
+		Host:   address,
+		Header: http.Header{},
+	}
+	if user != nil {
+		password, _ := user.Password()
+		credentials := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+		request.Header.Set("Proxy-Authorization", "Basic "+credentials) // RFC 7617
+	}
+	if err := request.Write(conn); err != nil {
+		return err
+	}
+	head, err := readHead(conn)
+	if err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), request)
+	if err != nil {
+		return fmt.Errorf("websocket: malformed response of the proxy: %.200s", err.Error())
+	}
+	if response.StatusCode/100 != 2 {
+		return &ProxyError{StatusCode: response.StatusCode, Status: response.Status}
+	}
+	return nil
+}
+
+// readHead reads up to the empty line that ends a response's header, and not a
+// byte more, since what follows is the tunnel's.
+func readHead(r io.Reader) ([]byte, error) {
+	head := make([]byte, 0, 512)
+	for !bytes.HasSuffix(head, []byte("\n\r\n")) && !bytes.HasSuffix(head, []byte("\n\n")) {
+		if len(head) == maxResponseHead {
+			return nil, errProxyHead
+		}
+		head = append(head, 0)
+		switch _, err := io.ReadFull(r, head[len(head)-1:]); {
+		case err == io.EOF:
+			return nil, errProxyEnd
+		case err != nil:
+			return nil, err
+		}
+	}
+	return head, nil
+}
+
+// socksThrough asks a SOCKS5 proxy for a connection, RFC 1928 and 1929.
+func socksThrough(ctx context.Context, conn net.Conn, user *url.Userinfo, address string) error {
+	var auth *proxy.Auth
+	if user != nil {
+		password, _ := user.Password()
+		auth = &proxy.Auth{User: user.Username(), Password: password}
+	}
+	dialer, err := proxy.SOCKS5("tcp", "", auth, nil)
+	if err != nil {
+		return err
+	}
+	// Over the connection that is there already, so that it is the very one
+	// that the program gets from NetConn.
+	over, ok := dialer.(interface {
+		DialWithConn(ctx context.Context, conn net.Conn, network, address string) (net.Addr, error)
+	})
+	if !ok {
+		return errors.New("websocket: golang.org/x/net/proxy has no DialWithConn")
+	}
+	_, err = over.DialWithConn(ctx, conn, "tcp", address)
+	return err
+}
