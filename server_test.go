@@ -152,6 +152,13 @@ func TestRefusalOverHTTP(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				response, body, err := hsRefuse(t, &Upgrader{}, nil, c.raw)
+				if err == nil && strings.Count(c.raw, "\n") > 1000 {
+					// Since Go 1.27 net/http has a limit of its own for the
+					// number of lines, and the handler does not run.
+					require.Equal(t, 4, response.StatusCode/100, "%d %s", response.StatusCode, body)
+					time.Sleep(time.Second) // by the bubble's clock: net/http waits before it closes
+					return
+				}
 				var refused HandshakeError
 				require.ErrorAs(t, err, &refused)
 				require.Equal(t, c.status, response.StatusCode)
