@@ -23,8 +23,9 @@
 // program must keep reading, even if it expects no messages. Unless handlers
 // are set, pings are answered, pongs are ignored, and a close frame is answered
 // and returned from the read as a *[CloseError]. A ping that comes while
-// another goroutine is writing is answered when that write is done, the newest
-// one only if there came several.
+// another goroutine is writing is answered in turn with the writes that wait,
+// the newest one only if there came several. The goroutine that does so is the
+// only one that the library ever starts for a connection.
 //
 // # Concurrency
 //
@@ -55,8 +56,8 @@
 // it goes on where it stopped, also in the middle of a message. A write that
 // runs into its deadline may be repeated if nothing of its frame had gone out;
 // otherwise the frame is cut and the error stays. Without
-// [Conn.SetWriteDeadline], a write fails when 30 seconds bring no progress: that
-// is the time for each 256 KiB of a message.
+// [Conn.SetWriteDeadline], a write fails that cannot send 256 KiB, or what is
+// left of its message, in 30 seconds.
 //
 // # Closing
 //
