@@ -1,0 +1,199 @@
+package websocket_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed62ce5aa7/websocket"
+)
+
+// dialTo serves handler, connects to it and calls talk with the connection.
+func dialTo(handler func(*websocket.Conn), talk func(*websocket.Conn)) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		handler(conn)
+	}))
+	defer server.Close()
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	talk(conn)
+}
+
+// A message in pieces: written as they come, read as they are wanted.
+func ExampleConn_NextWriter() {
+	dialTo(func(conn *websocket.Conn) {
+		w, err := conn.NextWriter(websocket.TextMessage)
+		if err != nil {
+			return
+		}
+		for i := range 3 {
+			fmt.Fprintf(w, "line %d\n", i)
+		}
+		if err := w.Close(); err != nil { // this sends it
+			return
+		}
+		_, _, _ = conn.ReadMessage()
+	}, func(conn *websocket.Conn) {
+		_, r, err := conn.NextReader()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_, _ = io.Copy(os.Stdout, r)
+	})
+	// Output:
+	// line 0
+	// line 1
+	// line 2
+}
+
+// JSON in both directions.
+func ExampleConn_WriteJSON() {
+	type sum struct{ A, B, Sum int }
+	dialTo(func(conn *websocket.Conn) {
+		var s sum
+		for conn.ReadJSON(&s) == nil {
+			s.Sum = s.A + s.B
+			if conn.WriteJSON(s) != nil {
+				return
+			}
+		}
+	}, func(conn *websocket.Conn) {
+		if err := conn.WriteJSON(sum{A: 1, B: 2}); err != nil {
+			fmt.Println(err)
+			return
+		}
+		var s sum
+		err := conn.ReadJSON(&s)
+		fmt.Println(s.Sum, err)
+	})
+	// Output: 3 <nil>
+}
+
+// A peer that is gone without a word: pings go out, every pong moves the read
+// deadline on, and if none comes the read ends.
+func ExampleConn_SetPongHandler() {
+	const pongWait = 60 * time.Second
+	dialTo(func(conn *websocket.Conn) {
+		_, _, _ = conn.ReadMessage() // answers pings
+	}, func(conn *websocket.Conn) {
+		alive := make(chan struct{}, 1)
+		_ = conn.SetReadDeadline(time.Now().Add(pongWait))
+		conn.SetPongHandler(func(string) error {
+			alive <- struct{}{}
+			return conn.SetReadDeadline(time.Now().Add(pongWait))
+		})
+		go func() { _, _, _ = conn.ReadMessage() }()
+		// In a program a ticker does this, a few times in each pongWait.
+		if err := conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(10*time.Second)); err != nil {
+			fmt.Println(err)
+			return
+		}
+		<-alive
+		fmt.Println("the peer is there")
+	})
+	// Output: the peer is there
+}
+
+// A read that may take its time: at the deadline do something else, and go on.
+func ExampleConn_SetReadDeadline() {
+	answer := make(chan struct{})
+	dialTo(func(conn *websocket.Conn) {
+		<-answer
+		_ = conn.WriteMessage(websocket.TextMessage, []byte("at last"))
+		_, _, _ = conn.ReadMessage()
+	}, func(conn *websocket.Conn) {
+		for {
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			_, message, err := conn.ReadMessage()
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				if answer != nil {
+					fmt.Println("not yet")
+					close(answer)
+					answer = nil
+				}
+				continue
+			}
+			fmt.Println(string(message), err)
+			return
+		}
+	})
+	// Output:
+	// not yet
+	// at last <nil>
+}
+
+// One message to many connections, framed once.
+func ExampleConn_WritePreparedMessage() {
+	news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	subscriber := func(conn *websocket.Conn) {
+		if err := conn.WritePreparedMessage(news); err != nil {
+			return
+		}
+		_, _, _ = conn.ReadMessage()
+	}
+	for range 3 {
+		dialTo(subscriber, func(conn *websocket.Conn) {
+			_, message, err := conn.ReadMessage()
+			fmt.Println(string(message), err)
+		})
+	}
+	// Output:
+	// news <nil>
+	// news <nil>
+	// news <nil>
+}
+
+// A server that speaks two subprotocols, for pages of two sites only.
+func ExampleUpgrader() {
+	allowed := map[string]bool{"https://example.com": true, "https://www.example.com": true}
+	upgrader := websocket.Upgrader{
+		Subprotocols: []string{"chat.v2", "chat.v1"},
+		CheckOrigin: func(r *http.Request) bool {
+			origin := r.Header.Get("Origin")
+			return origin == "" || allowed[origin] // no Origin: not a browser
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _, _ = conn.ReadMessage()
+	}))
+	defer server.Close()
+	for _, origin := range []string{"https://example.com", "https://example.org"} {
+		dialer := websocket.Dialer{Subprotocols: []string{"chat.v1", "chat.v2"}, HandshakeTimeout: 10 * time.Second}
+		conn, response, err := dialer.DialContext(context.Background(),
+			"ws"+strings.TrimPrefix(server.URL, "http"), http.Header{"Origin": {origin}})
+		if err != nil {
+			fmt.Println(origin, err, response.StatusCode)
+			continue
+		}
+		fmt.Println(origin, conn.Subprotocol())
+		conn.Close()
+	}
+	// Output:
+	// https://example.com chat.v2
+	// https://example.org websocket: bad handshake 403
+}
