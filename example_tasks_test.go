@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed62ce5aa7/websocket"
@@ -113,6 +114,7 @@ func ExampleConn_SetPongHandler() {
 // A read that may take its time: at the deadline do something else, and go on.
 func ExampleConn_SetReadDeadline() {
 	answer := make(chan struct{})
+	var once sync.Once
 	dialTo(func(conn *websocket.Conn) {
 		<-answer
 		_ = conn.WriteMessage(websocket.TextMessage, []byte("at last"))
@@ -122,11 +124,10 @@ func ExampleConn_SetReadDeadline() {
 			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 			_, message, err := conn.ReadMessage()
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				if answer != nil {
+				once.Do(func() {
 					fmt.Println("not yet")
 					close(answer)
-					answer = nil
-				}
+				})
 				continue
 			}
 			fmt.Println(string(message), err)
