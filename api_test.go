@@ -130,7 +130,7 @@ type bufferPool struct{}
 func (bufferPool) Get() interface{}  { return nil }
 func (bufferPool) Put(v interface{}) {}
 
-func _() {
+func _() (websocket.Upgrader, websocket.Dialer) {
 	var u websocket.Upgrader
 	u.HandshakeTimeout = time.Second
 	u.ReadBufferSize, u.WriteBufferSize = 1, 1
@@ -157,4 +157,5 @@ func _() {
 	websocket.ErrBadHandshake = io.EOF
 	websocket.ErrCloseSent = io.EOF
 	websocket.ErrReadLimit = io.EOF
+	return u, d
 }
