@@ -1,0 +1,5 @@
+//go:build !race
+
+package moved_test
+
+const raceEnabled = false
