@@ -128,13 +128,31 @@ func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *htt
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
+	// TLS below TLS would end by saying goodbye, for which it takes its time.
+	stop := closeOnEnd(ctx, belowTLS(conn))
 	err := tlsConn.HandshakeContext(ctx)
+	if err != nil {
+		_ = conn.Close() // no longer than the context lasts
+	}
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
 	}
 	if err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
 	return tlsConn, nil
+}
+
+// belowTLS is the connection that conn runs over, if it is one of TLS.
+func belowTLS(conn net.Conn) net.Conn {
+	for {
+		over, ok := conn.(*tls.Conn)
+		if !ok {
+			return conn
+		}
+		conn = over.NetConn()
+	}
 }

@@ -10,12 +10,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/textproto"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/proxy"
 )
 
 var (
+	errProxyHost = errors.New("websocket: the proxy's URL has no host")
 	errProxyHead = errors.New("websocket: the proxy's response header is over 64 KiB")
 	errProxyEnd  = errors.New("websocket: the proxy closed the connection before it answered")
 )
@@ -31,19 +35,20 @@ type ProxyError struct {
 }
 
 func (e *ProxyError) Error() string {
-	return "websocket: the proxy refused to connect: " + e.Status
+	return fmt.Sprintf("websocket: the proxy refused to connect: %.200s", e.Status)
 }
 
 // dialThrough makes a connection to address that leads through a proxy: by
 // CONNECT to an HTTP proxy, in the clear (http) or over TLS (https), or by
 // SOCKS5 (socks5, socks5h), for which the proxy looks up the name.
 func (d *Dialer) dialThrough(ctx context.Context, through *url.URL, address string) (net.Conn, error) {
+	address = withoutZone(address)
 	var ask func(conn net.Conn) error
 	switch through.Scheme {
 	case "http", "https":
 		ask = func(conn net.Conn) error { return connectThrough(conn, through.User, address) }
 	case "socks5", "socks5h":
-		ask = func(conn net.Conn) error { return socksThrough(ctx, conn, through.User, address) }
+		ask = func(conn net.Conn) error { return socksThrough(ctx, conn, through, address) }
 	default:
 		return nil, fmt.Errorf("websocket: a proxy with the scheme %q is not supported", through.Scheme)
 	}
@@ -51,20 +56,35 @@ func (d *Dialer) dialThrough(ctx context.Context, through *url.URL, address stri
 	if err != nil {
 		return nil, err
 	}
-	stop := closeOnEnd(ctx, conn)
+	stop := closeOnEnd(ctx, belowTLS(conn))
 	err = ask(conn)
+	if err != nil {
+		_ = conn.Close() // no longer than the context lasts
+	}
 	if !stop() {
 		return nil, orContext(ctx, err)
 	}
 	if err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
+// withoutZone takes the zone out of an IPv6 address: it means something on this
+// machine only, so a proxy must not get it (RFC 6874 §4).
+func withoutZone(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() != "" {
+		return net.JoinHostPort(ip.WithZone("").String(), port)
+	}
+	return address
+}
+
 // dialProxy makes the connection to the proxy itself.
 func (d *Dialer) dialProxy(ctx context.Context, through *url.URL) (net.Conn, error) {
+	if through.Hostname() == "" {
+		return nil, errProxyHost // it would be this machine
+	}
 	address, err := dialAddress(through)
 	if err != nil {
 		return nil, err
@@ -81,6 +101,7 @@ func (d *Dialer) dialProxy(ctx context.Context, through *url.URL) (net.Conn, err
 	}
 	config := d.tlsConfig(address)
 	config.ServerName, _, _ = net.SplitHostPort(address) // the user's is the server's
+	config.EncryptedClientHelloConfigList = nil          // so are these keys
 	config.NextProtos = nil
 	return startTLS(ctx, conn, config, nil)
 }
@@ -101,30 +122,34 @@ func connectThrough(conn net.Conn, user *url.Userinfo, address string) error {
 	if err := request.Write(conn); err != nil {
 		return err
 	}
-	head, err := readHead(conn)
-	if err != nil {
-		return err
+	for left := maxResponseHead; ; {
+		head, err := readHead(conn, left)
+		if err != nil {
+			return err
+		}
+		left -= len(head)
+		code, status, err := parseHead(head)
+		switch {
+		case err != nil:
+			return fmt.Errorf("websocket: malformed response of the proxy: %.200s", err.Error())
+		case code/100 == 2:
+			return nil
+		case code/100 != 1 || code == http.StatusSwitchingProtocols: // others of 1xx are informational
+			return &ProxyError{StatusCode: code, Status: status}
+		}
 	}
-	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), request)
-	if err != nil {
-		return fmt.Errorf("websocket: malformed response of the proxy: %.200s", err.Error())
-	}
-	if response.StatusCode/100 != 2 {
-		return &ProxyError{StatusCode: response.StatusCode, Status: response.Status}
-	}
-	return nil
 }
 
 // readHead reads up to the empty line that ends a response's header, and not a
 // byte more, since what follows is the tunnel's.
-func readHead(r io.Reader) ([]byte, error) {
+func readHead(r io.Reader, limit int) ([]byte, error) {
 	head := make([]byte, 0, 512)
 	for !bytes.HasSuffix(head, []byte("\n\r\n")) && !bytes.HasSuffix(head, []byte("\n\n")) {
-		if len(head) == maxResponseHead {
+		if len(head) == limit {
 			return nil, errProxyHead
 		}
 		head = append(head, 0)
-		switch _, err := io.ReadFull(r, head[len(head)-1:]); {
+		switch _, err := readAtLeastOnce(r, head[len(head)-1:]); {
 		case err == io.EOF:
 			return nil, errProxyEnd
 		case err != nil:
@@ -134,14 +159,32 @@ func readHead(r io.Reader) ([]byte, error) {
 	return head, nil
 }
 
-// socksThrough asks a SOCKS5 proxy for a connection, RFC 1928 and 1929.
-func socksThrough(ctx context.Context, conn net.Conn, user *url.Userinfo, address string) error {
-	var auth *proxy.Auth
-	if user != nil {
-		password, _ := user.Password()
-		auth = &proxy.Auth{User: user.Username(), Password: password}
+// parseHead takes a response's status out of its header. What is said there of
+// a body is ignored, as RFC 9110 §9.3.6 asks.
+func parseHead(head []byte) (code int, status string, err error) {
+	line, fields, _ := bytes.Cut(head, []byte("\n"))
+	response, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(line), strings.NewReader("\n\n"))), nil)
+	if err != nil {
+		return 0, "", err
 	}
-	dialer, err := proxy.SOCKS5("tcp", "", auth, nil)
+	if _, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(fields))).ReadMIMEHeader(); err != nil {
+		return 0, "", err
+	}
+	return response.StatusCode, response.Status, nil
+}
+
+// socksThrough asks a SOCKS5 proxy for a connection, RFC 1928 and 1929.
+func socksThrough(ctx context.Context, conn net.Conn, through *url.URL, address string) error {
+	var auth *proxy.Auth
+	if through.User != nil {
+		password, _ := through.User.Password()
+		auth = &proxy.Auth{User: through.User.Username(), Password: password}
+	}
+	proxyAddress, err := dialAddress(through) // for the text of errors
+	if err != nil {
+		return err
+	}
+	dialer, err := proxy.SOCKS5("tcp", proxyAddress, auth, nil)
 	if err != nil {
 		return err
 	}
