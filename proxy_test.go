@@ -15,11 +15,13 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -788,5 +790,237 @@ func TestConnectRequest(t *testing.T) {
 		require.Contains(t, p.request, "\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n")
 		require.NotContains(t, p.request, "ecret")
 		require.NotContains(t, p.request, "other.example")
+	})
+}
+
+// pxStall is a proxy that reads what it is sent, says what the script has, piece
+// by piece after each piece that it gets, and nothing more.
+func pxStall(proxyURL, target string, script ...string) hsStall {
+	return hsStall{fmt.Sprintf("%s behind %q to %s", proxyURL, script, target), func(t *testing.T, d *Dialer) (string, *testnet.Conn) {
+		u, err := url.Parse(proxyURL)
+		require.NoError(t, err)
+		d.Proxy = http.ProxyURL(u)
+		client, server := testnet.Pipe()
+		proxyTLS := (*tls.Config)(nil)
+		if u.Scheme == "https" && len(script) > 0 {
+			cert, roots := hsCertificate(t, "proxy.example")
+			d.TLSClientConfig = &tls.Config{RootCAs: roots}
+			proxyTLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		}
+		var served sync.WaitGroup
+		d.NetDialContext = func(context.Context, string, string) (net.Conn, error) {
+			served.Go(func() {
+				conn := net.Conn(server)
+				if proxyTLS != nil {
+					conn = tls.Server(conn, proxyTLS)
+				}
+				for _, piece := range script {
+					if _, err := conn.Read(make([]byte, 4<<10)); err != nil {
+						return
+					}
+					if piece == pxDeaf {
+						client.Out().SetBuffer(0)
+					} else if _, err := io.WriteString(conn, piece); err != nil {
+						return
+					}
+				}
+			})
+			return client, nil
+		}
+		t.Cleanup(func() {
+			_ = server.Close()
+			served.Wait()
+		})
+		return target, client
+	}}
+}
+
+// pxDeaf is a step of a script from which nothing is read any more.
+const pxDeaf = "deaf"
+
+func pxStalls() []hsStall {
+	const ws, wss, ok = "ws://server.example/", "wss://server.example/", "HTTP/1.1 200 OK\r\n\r\n"
+	const httpProxy, httpsProxy, open, auth = "http://proxy.example", "https://proxy.example", "socks5://proxy.example", "socks5://u:p@proxy.example"
+	const reply = "\x05\x00\x00\x01abcd\x00\x50"
+	stalls := []hsStall{
+		pxStall(httpProxy, ws),                            // the answer
+		pxStall(httpProxy, ws, "HTTP/1.1 200 OK\r\n\r"),   // its end
+		pxStall(httpProxy, ws, "HTTP/1.1 100 OK\r\n\r\n"), // the final one
+		pxStall(httpProxy, ws, ok),                        // the server's response
+		pxStall(httpProxy, wss, ok),                       // TLS with the server
+		pxStall(httpProxy, wss, ok, "\x16\x03\x03"),
+		pxStall(httpsProxy, ws),                   // TLS with the proxy
+		pxStall(httpsProxy, ws, ""),               // the answer over TLS
+		pxStall(httpsProxy, ws, pxDeaf),           // and nobody hears the goodbye
+		pxStall(httpsProxy, ws, ok[:18]),          // the end of the answer
+		pxStall(httpsProxy, wss, ok),              // TLS inside of TLS
+		pxStall(httpsProxy, wss, ok, pxDeaf),      // and nobody hears the goodbye
+		pxStall(httpsProxy, wss, ok, "\x16", ""),  //
+		pxStall(open, ws),                         // the answer to the greeting
+		pxStall(open, ws, "\x05"),                 //
+		pxStall(open, ws, "\x05\x00"),             // the reply
+		pxStall(open, ws, "\x05\x00", reply[:1]),  //
+		pxStall(open, ws, "\x05\x00", reply[:6]),  //
+		pxStall(open, ws, "\x05\x00", reply),      // the server's response
+		pxStall(open, wss, "\x05\x00", reply),     // TLS with the server
+		pxStall(open, wss, "\x05\x00", reply, ""), //
+		pxStall(auth, ws, "\x05\x02"),             // the answer to the password
+		pxStall(auth, ws, "\x05\x02", "\x01"),     //
+		pxStall(auth, ws, "\x05\x02", "\x01\x00"), // the reply
+		pxStall("socks5h://u:p@proxy.example", wss, "\x05\x02", "\x01\x00", reply),
+		{"an answer that trickles", func(t *testing.T, d *Dialer) (string, *testnet.Conn) {
+			p := hsMeet(t, d, hsSends("HTTP/1.1 200 x\r\nX: "+strings.Repeat("a", 60<<10)))
+			d.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example"})
+			p.server.Out().LimitWrites(testnet.AtMost(1))
+			p.server.Out().SetGap(time.Second)
+			return hsURL, p.client
+		}},
+	}
+	for _, proxyURL := range []string{httpProxy, httpsProxy, auth} {
+		u := pxStall(proxyURL, ws)
+		stalls = append(stalls, hsStall{"nothing is read by " + proxyURL, func(t *testing.T, d *Dialer) (string, *testnet.Conn) {
+			target, conn := u.setUp(t, d)
+			conn.Out().SetBuffer(0)
+			return target, conn
+		}})
+		// The dial functions are those of the dial without a proxy.
+		for _, stall := range hsStalls[:5] {
+			if stall.name == "NetDialTLSContext" && proxyURL != httpsProxy {
+				continue
+			}
+			stalls = append(stalls, hsStall{stall.name + " to " + proxyURL, func(t *testing.T, d *Dialer) (string, *testnet.Conn) {
+				_, _ = u.setUp(t, d)
+				d.NetDialContext = nil
+				target, conn := stall.setUp(t, d)
+				return target, conn
+			}})
+		}
+	}
+	return stalls
+}
+
+// The context and HandshakeTimeout are heeded at every step of the dial through
+// a proxy, to the instant, and at that instant nothing is left: neither the
+// connection nor, which a bubble sees to, a goroutine.
+func TestDialThroughProxiesEndsInTime(t *testing.T) {
+	const wait = 7 * time.Second
+	for _, how := range []struct {
+		name    string
+		timeout time.Duration // HandshakeTimeout
+		context func() (context.Context, context.CancelFunc)
+		want    error
+	}{
+		{"HandshakeTimeout", wait, func() (context.Context, context.CancelFunc) {
+			return context.WithCancel(context.Background())
+		}, context.DeadlineExceeded},
+		{"deadline", time.Hour, func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(context.Background(), wait)
+		}, context.DeadlineExceeded},
+		{"cancel", time.Hour, func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(wait, cancel)
+			return ctx, cancel
+		}, context.Canceled},
+	} {
+		for _, stall := range pxStalls() {
+			t.Run(how.name+"/"+stall.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := &Dialer{HandshakeTimeout: how.timeout}
+					u, conn := stall.setUp(t, d)
+					ctx, cancel := how.context()
+					defer cancel()
+					start := time.Now()
+					ws, response, err := d.DialContext(ctx, u, nil)
+					require.Equal(t, wait, time.Since(start))
+					require.Equal(t, how.want, err)
+					require.Nil(t, ws)
+					require.Nil(t, response)
+					synctest.Wait()
+					require.Equal(t, wait, time.Since(start))
+					if conn != nil {
+						require.True(t, conn.Closed(), "the connection is left open")
+					}
+				})
+			})
+		}
+	}
+}
+
+// The context has no say once the dial through a proxy has returned, nor has a
+// deadline that was set for one of its steps.
+func TestContextEndsWithTheDialThroughAProxy(t *testing.T) {
+	for scheme := range pxPorts {
+		synctest.Test(t, func(t *testing.T) {
+			p := &pxProxy{scheme: scheme, user: "u", password: "p"}
+			d := &Dialer{HandshakeTimeout: time.Second, TLSClientConfig: &tls.Config{RootCAs: p.certificates(t, "server.example")}}
+			conn := p.meet(t, d)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ws, _, err := d.DialContext(ctx, "wss://server.example/", nil)
+			require.NoError(t, err)
+			cancel()
+			time.Sleep(time.Hour) // of the bubble
+			require.False(t, conn.Closed())
+			pxExchange(t, ws)
+			require.NoError(t, ws.Close())
+		})
+	}
+}
+
+var (
+	pxHeads = regexp.MustCompile(`\A(?:[^\n]+\n(?:[^\r\n][^\n]*\n|\r[^\n]+\n)*\r?\n)`)
+	pxLine  = regexp.MustCompile(`\AHTTP/\d\.\d +([+\d]\d\d)(?: [^\n]*)?\r?\n`)
+)
+
+// FuzzProxyAnswer has a proxy answer anything: not a byte is read behind the
+// answer's header, it is bounded, and only 2xx opens the tunnel. The oracle are
+// two regular expressions.
+func FuzzProxyAnswer(f *testing.F) {
+	for _, raw := range pxAnswers[:len(pxAnswers)-1] {
+		f.Add([]byte(raw + "\x81\x05hello"))
+	}
+	for _, raw := range []string{
+		"", "\n\n", "HTTP/1.1 407 x\r\n\r\n", "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 403 x\r\nA: b\r\n\r\nbody", "HTTP/1.1 101 x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA b\r\n\r\n", "HTTP/1.1 100 x\r\n\r\n\r\n", "HTTP/1.1 200 OK\r\r\n\r\n", "HTTP/1.1  200 x\n\n", "HTTP/1.1 +20 x\n\n",
+	} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		tape := hsTape{left: bytes.NewReader(raw), piece: 1 << 20}
+		err := connectThrough(tape, nil, "server.example:80")
+		read := raw[:len(raw)-tape.left.Len()]
+		require.LessOrEqual(t, len(read), maxResponseHead)
+
+		codes, rest := []int{}, read
+		for len(rest) > 0 {
+			head := pxHeads.Find(rest)
+			line := pxLine.FindSubmatch(head)
+			if line == nil {
+				break
+			}
+			code, err := strconv.Atoi(string(line[1]))
+			require.NoError(t, err)
+			codes = append(codes, code)
+			rest = rest[len(head):]
+		}
+		var refusal *ProxyError
+		switch refused := errors.As(err, &refusal); {
+		case err == nil || refused:
+			require.Empty(t, rest, "more was read than headers, or something else")
+			for i, code := range codes {
+				require.Equal(t, i < len(codes)-1, code/100 == 1 && code != 101)
+			}
+			last := codes[len(codes)-1]
+			require.Equal(t, err == nil, last/100 == 2)
+			if refused {
+				require.Equal(t, last, refusal.StatusCode)
+			}
+		case err == errProxyEnd:
+			require.Len(t, read, len(raw))
+		case err == errProxyHead:
+			require.Len(t, read, maxResponseHead)
+		default:
+			require.ErrorContains(t, err, "websocket: malformed response of the proxy: ")
+			require.Less(t, len(err.Error()), 300)
+		}
 	})
 }
