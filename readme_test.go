@@ -3,6 +3,7 @@ package websocket
 import (
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,4 +59,25 @@ func testNames(t *testing.T) []string {
 		}
 	}
 	return names
+}
+
+// Each test that docs/contract.md names holds a line of it.
+func TestContractIsHeldByTests(t *testing.T) {
+	text, err := os.ReadFile("docs/contract.md")
+	require.NoError(t, err)
+	names := testNames(t)
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| what |") || strings.Contains(line, "api_test.go") {
+			continue
+		}
+		rows++
+		cells := strings.Split(line, " | ")
+		held := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(cells[len(cells)-1], -1)
+		require.NotEmpty(t, held, "no test holds: %s", line)
+		for _, test := range held {
+			require.Contains(t, names, test[1])
+		}
+	}
+	require.Greater(t, rows, 70)
 }
