@@ -209,10 +209,10 @@ func TestNothingIsReadFromCloseOn(t *testing.T) {
 				})
 				p.send(p.frame(beginText, "x"), p.frame(finPing, ""), p.frame(finContinue, "x"), messages(p))
 				require.PanicsWithValue(t, "handler", func() { _, _, _ = way.read(c) })
-				_, _, err := way.read(c)
-				require.ErrorIs(t, err, net.ErrClosed)
 				require.Equal(t, before, onLoan.Load())
 				require.Nil(t, c.in.gathered)
+				_, _, err := way.read(c)
+				require.ErrorIs(t, err, net.ErrClosed)
 			})
 		})
 		t.Run("while the transport closes/"+way.name, func(t *testing.T) {
@@ -673,5 +673,84 @@ func TestSetWriteDeadlineReachesACrowd(t *testing.T) {
 		require.NoError(t, c.SetWriteDeadline(time.Time{}))
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("fine")))
 		p.want("nothing was out", finText, "fine")
+	})
+}
+
+// The transport is told a deadline without a lock, so an older one may reach it
+// last. The newest counts.
+func TestNewestWriteDeadlineWins(t *testing.T) {
+	t.Run("the frame's is late", func(t *testing.T) {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			late := make(chan struct{})
+			h, calls := c.hook(), 0
+			h.setWriteDeadline = func(d time.Time) error {
+				if calls++; calls == 1 {
+					<-late
+				}
+				return h.Conn.SetWriteDeadline(d)
+			}
+			p.blockWrites(0)
+			start := time.Now()
+			done := make(chan error, 1)
+			go func() { done <- c.WriteMessage(TextMessage, nil) }()
+			synctest.Wait()
+			require.NoError(t, c.SetWriteDeadline(start.Add(time.Second)))
+			close(late)
+			wantTimeout(t, <-done)
+			require.Equal(t, time.Second, time.Since(start))
+		})
+	})
+	t.Run("the program's is late", func(t *testing.T) {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			late := make(chan struct{})
+			h, calls := c.hook(), 0
+			h.setWriteDeadline = func(d time.Time) error {
+				if calls++; calls == 2 {
+					<-late
+				}
+				return h.Conn.SetWriteDeadline(d)
+			}
+			p.blockWrites(0)
+			start := time.Now()
+			results := make(chan error, 2)
+			go func() { results <- c.WriteMessage(TextMessage, nil) }()
+			synctest.Wait()
+			go func() { results <- c.SetWriteDeadline(start.Add(time.Second)) }()
+			synctest.Wait()
+			p.unblockWrites()
+			require.NoError(t, <-results)
+			p.want("the frame for which the deadline was meant", finText, "")
+			p.blockWrites(0)
+			control := make(chan error, 1)
+			go func() { control <- c.WriteControl(PingMessage, nil, start.Add(5*time.Second)) }()
+			synctest.Wait()
+			close(late)
+			require.NoError(t, <-results)
+			wantTimeout(t, <-control)
+			require.Equal(t, 5*time.Second, time.Since(start), "the control frame has its own deadline")
+		})
+	})
+}
+
+// What was read before makes no difference: for the payload of a message of
+// which the header came, a read waits without a buffer.
+func TestWaitingForAnotherPayloadHoldsNoBuffer(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		before := onLoan.Load()
+		f := p.frame(finBinary, ascii(1000))
+		header := len(f) - 1000
+		for range 3 {
+			p.send(f[:header])
+			done := make(chan error, 1)
+			go func() {
+				_, _, err := c.ReadMessage()
+				done <- err
+			}()
+			synctest.Wait()
+			require.Equal(t, before, onLoan.Load())
+			p.send(f[header:])
+			require.NoError(t, <-done)
+			require.Equal(t, before, onLoan.Load())
+		}
 	})
 }
