@@ -159,6 +159,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	stop := closeOnEnd(ctx, netConn)
 	c, response, err := d.upgrade(netConn, hs)
+	if err != nil {
+		_ = netConn.Close() // no longer than the context lasts
+	}
 	if !stop() {
 		if err == nil { // just too late
 			_ = c.Close()
@@ -167,7 +170,6 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		return nil, response, orContext(ctx, err)
 	}
 	if err != nil {
-		_ = netConn.Close()
 		return nil, response, err
 	}
 	// A deadline that the dial function left is none of the connection's. A
@@ -177,12 +179,13 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 }
 
 // closeOnEnd has the end of the context end what is done over conn, by closing
-// it, which no net.Conn can ignore. The deadline before it spares the wait for a
-// Close that says goodbye first, as that of TLS does.
+// it, which no net.Conn can ignore. Below TLS, whose Close says goodbye first
+// and takes its time for that.
 func closeOnEnd(ctx context.Context, conn net.Conn) (stop func() bool) {
+	lowest := belowTLS(conn)
 	return context.AfterFunc(ctx, func() {
-		_ = conn.SetDeadline(time.Unix(1, 0))
-		_ = conn.Close()
+		_ = lowest.SetDeadline(time.Unix(1, 0))
+		_ = lowest.Close()
 	})
 }
 

@@ -194,7 +194,6 @@ func TestDialEndsInTime(t *testing.T) {
 					} else {
 						require.Nil(t, response)
 					}
-					time.Sleep(10 * time.Second) // of the bubble: TLS takes five to say goodbye
 					synctest.Wait()
 					if conn != nil && how.after > 0 {
 						require.True(t, conn.Closed(), "the connection is left open")

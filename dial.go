@@ -128,8 +128,7 @@ func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *htt
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
-	// TLS below TLS would end by saying goodbye, for which it takes its time.
-	stop := closeOnEnd(ctx, belowTLS(conn))
+	stop := closeOnEnd(ctx, conn)
 	err := tlsConn.HandshakeContext(ctx)
 	if err != nil {
 		_ = conn.Close() // no longer than the context lasts

@@ -56,7 +56,7 @@ func (d *Dialer) dialThrough(ctx context.Context, through *url.URL, address stri
 	if err != nil {
 		return nil, err
 	}
-	stop := closeOnEnd(ctx, belowTLS(conn))
+	stop := closeOnEnd(ctx, conn)
 	err = ask(conn)
 	if err != nil {
 		_ = conn.Close() // no longer than the context lasts
