@@ -1,6 +1,7 @@
 // Package broadcast is a radio station: it sends the same messages to many
 // listeners, prepared once for all of them. It sets up everything about a
-// connection that the library lets it set up.
+// connection that the library lets it set up, and, as old programs do, uses the
+// deprecated functions too.
 package broadcast
 
 import (
