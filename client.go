@@ -279,9 +279,9 @@ func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 	if host, err := httpguts.PunycodeHostPort(hs.request.Host); err != nil || !httpguts.ValidHostHeader(host) {
 		return false, fmt.Errorf("websocket: invalid host %q", hs.request.Host)
 	}
-	offered, ok := httpfield.Tokens(fields["Sec-WebSocket-Protocol"])
+	offered, ok := httpfield.Elements(fields["Sec-WebSocket-Protocol"])
 	if !ok || len(hs.offered) > 0 && !slices.Equal(offered, hs.offered) {
-		return false, errors.New("websocket: a subprotocol is not a token (RFC 6455 section 4.1)")
+		return false, errors.New("websocket: a subprotocol is empty, or has a comma, a control character or white space at an end")
 	}
 	hs.offered = offered
 	return hasCookie, nil

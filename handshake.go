@@ -95,7 +95,7 @@ func checkRequest(r *http.Request) (key string, no *refusal) {
 	if len(keys) != 1 || !validKey(keys[0]) {
 		return "", refuse(http.StatusBadRequest, "websocket: the Sec-WebSocket-Key header must be there once and hold 16 bytes in base64")
 	}
-	if _, ok := httpfield.Tokens(h["Sec-Websocket-Protocol"]); !ok {
+	if _, ok := httpfield.Elements(h["Sec-Websocket-Protocol"]); !ok {
 		return "", refuse(http.StatusBadRequest, "websocket: malformed Sec-WebSocket-Protocol header")
 	}
 	if _, ok := httpfield.ParseExtensions(h["Sec-Websocket-Extensions"]); !ok {
@@ -278,6 +278,6 @@ func IsWebSocketUpgrade(r *http.Request) bool {
 // Subprotocols returns the subprotocols that the client offers, in its order of
 // preference.
 func Subprotocols(r *http.Request) []string {
-	protocols, _ := httpfield.Tokens(r.Header["Sec-Websocket-Protocol"])
+	protocols, _ := httpfield.Elements(r.Header["Sec-Websocket-Protocol"])
 	return protocols
 }

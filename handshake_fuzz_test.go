@@ -56,7 +56,7 @@ func hsMayUpgrade(r *http.Request) bool {
 		}
 	}
 	version, key := r.Header.Values("Sec-WebSocket-Version"), r.Header.Values("Sec-WebSocket-Key")
-	_, protocols := httpfield.Tokens(r.Header.Values("Sec-WebSocket-Protocol"))
+	_, protocols := httpfield.Elements(r.Header.Values("Sec-WebSocket-Protocol"))
 	_, extensions := httpfield.ParseExtensions(r.Header.Values("Sec-WebSocket-Extensions"))
 	return r.Method == "GET" && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
 		len(r.Host) > 0 && len(r.Host) <= 8192 &&

@@ -110,7 +110,7 @@ func hsRefusals() []hsRefusal {
 		{"key in base64url", hsRequest("Sec-WebSocket-Key", "Sec-WebSocket-Key: __________-_____-_____w="), bad, "Key", false},
 		{"key with a space in it", hsRequest("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAAAAAAAA AAAAAAAAAAA=="), bad, "Key", false},
 
-		{"malformed subprotocols", hsRequest("", `Sec-WebSocket-Protocol: "chat"`), bad, "Protocol", false},
+		{"too many subprotocols", hsRequest("", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", 257)), bad, "Protocol", false},
 		{"malformed extensions", hsRequest("", "Sec-WebSocket-Extensions: permessage-deflate; =1"), bad, "Extensions", false},
 		{"doubled Origin", hsRequest("", "Origin: http://server.example", "Origin: http://server.example"), bad, "Origin", false},
 
@@ -180,6 +180,7 @@ func TestRequestIsAccepted(t *testing.T) {
 		{"Upgrade in two lines", hsRequest("Upgrade", "Upgrade: h2c", "Upgrade: WEBSOCKET")},
 		{"white space around the version", hsRequest("Sec-WebSocket-Version", "Sec-WebSocket-Version: \t13 \t")},
 		{"names without case", hsRequest("Sec-WebSocket-Version", "sec-websocket-VERSION: 13")},
+		{"a subprotocol that is no token", hsRequest("", `Sec-WebSocket-Protocol: v1, Bearer x/y==`)},
 		{"empty lists", hsRequest("", "Sec-WebSocket-Protocol:", "Sec-WebSocket-Extensions: ,")},
 		{"extensions that nobody knows", hsRequest("", `Sec-WebSocket-Extensions: x-foo; a="b", y`)},
 		{"later HTTP/1", hsHead("GET / HTTP/1.2", hsRequestLines, "")},
@@ -373,7 +374,8 @@ func TestSubprotocolsOfSeveralLines(t *testing.T) {
 	r := hsParse(t, hsRequest("", "Sec-WebSocket-Protocol: b, a", "sec-websocket-protocol: c"))
 	require.Equal(t, []string{"b", "a", "c"}, Subprotocols(r))
 	require.Nil(t, Subprotocols(hsParse(t, hsRequest(""))))
-	require.Nil(t, Subprotocols(hsParse(t, hsRequest("", "Sec-WebSocket-Protocol: a b"))))
+	// Credentials, which are no tokens, travel as subprotocols too.
+	require.Equal(t, []string{"v1", "dXNlcjpwYXNz=="}, Subprotocols(hsParse(t, hsRequest("", "Sec-WebSocket-Protocol: v1, dXNlcjpwYXNz=="))))
 }
 
 func TestIsWebSocketUpgrade(t *testing.T) {

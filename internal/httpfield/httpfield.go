@@ -13,32 +13,32 @@ import (
 // What is beyond these is refused as malformed. No handshake comes near them; they keep
 // a header of a megabyte, which net/http lets through, from becoming many times that.
 const (
-	maxTokens     = 256 // in one list
+	maxElements   = 256 // in one list
 	maxExtensions = 32  // in one list
 	maxParams     = 256 // of all extensions of a list together
 )
 
-// Tokens parses a comma-separated list of tokens (RFC 9110 §5.6.2), as in
-// Sec-WebSocket-Protocol (RFC 6455 §11.3.4). Spaces and tabs around an element and empty
-// elements are skipped (RFC 9110 §5.6.1); no lines at all, and a list of nothing but
-// empty elements, give no tokens and true. Tokens are returned as spelled, duplicates
-// included. It is false, with no tokens, if any element is not a token or there are more
-// than 256.
-func Tokens(values []string) (tokens []string, ok bool) {
+// Elements parses a comma-separated list (RFC 9110 §5.6.1) of any texts without control
+// characters, as in Sec-WebSocket-Protocol. RFC 6455 §4.1 has tokens there; programs also
+// put credentials there, which are none, and no harm comes of them. Spaces and tabs around
+// an element and empty elements are skipped; no lines at all, and a list of nothing but
+// empty elements, give no elements and true. They are returned as spelled, duplicates
+// included. It is false, with no elements, if there is a control character in one or there
+// are more than 256.
+func Elements(values []string) (elements []string, ok bool) {
 	for _, v := range values {
 		for element := range strings.SplitSeq(v, ",") {
 			element = strings.Trim(element, " \t")
 			if element == "" {
 				continue
 			}
-			// A field name is a token (RFC 9110 §5.1).
-			if !httpguts.ValidHeaderFieldName(element) || len(tokens) == maxTokens {
+			if !httpguts.ValidHeaderFieldValue(element) || len(elements) == maxElements {
 				return nil, false
 			}
-			tokens = append(tokens, element)
+			elements = append(elements, element)
 		}
 	}
-	return tokens, true
+	return elements, true
 }
 
 // Extension is one element of Sec-WebSocket-Extensions, with its parameters in order.
