@@ -462,3 +462,25 @@ func TestWritersTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// The arithmetic of the package documentation.
+func TestFragmentsOfTheDocumentation(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		write := func() {
+			w, err := c.NextWriter(BinaryMessage)
+			require.NoError(t, err)
+			for i := range 40 {
+				_, err := io.WriteString(w, ascii(40_000)[i*1000:][:1000])
+				require.NoError(t, err)
+			}
+			require.NoError(t, w.Close())
+		}
+		write()
+		p.want("first", beginBinary, ascii(40_000)[:17_000])
+		p.want("second", moreData, ascii(40_000)[17_000:34_000])
+		p.want("last", finContinue, ascii(40_000)[34_000:])
+		c.writeOptions = newWriteOptions(40_000, nil)
+		write()
+		p.want("one frame", finBinary, ascii(40_000))
+	})
+}
