@@ -154,3 +154,18 @@ func TestWaitingReadHoldsNoBuffer(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// A control frame after a message leaves no buffer with the connection either.
+func TestIdleConnectionHoldsNoBufferAfterAPing(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		before := onLoan.Load()
+		p.send(p.frame(finText, "hello"))
+		_, _, err := c.ReadMessage()
+		require.NoError(t, err)
+		readOn(c)
+		p.send(p.frame(finPing, "x"))
+		p.want("the pong", finPong, "x")
+		p.wantSilence("and nothing else")
+		require.Equal(t, before, onLoan.Load())
+	})
+}

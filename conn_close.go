@@ -43,9 +43,10 @@ func (c *Conn) sendClose(code int, reason string) {
 // Close closes the transport without sending a close frame: to say goodbye
 // first, send a CloseMessage. Every read and write that is under way or comes
 // later returns an error, for which errors.Is(err, net.ErrClosed) is true
-// unless an earlier one is the reason. Close waits for nothing; it may be
-// called from any goroutine, from a handler too, and more than once, of which
-// only the first can return an error.
+// unless an earlier one is the reason. Close waits for no read or write, but
+// TLS takes up to five seconds to say goodbye to a peer that does not read. It
+// may be called from any goroutine, from a handler too, and more than once, of
+// which only the first can return an error.
 func (c *Conn) Close() error {
 	if c.transport.Conn == nil {
 		return errNoConn

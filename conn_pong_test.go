@@ -375,3 +375,25 @@ func TestPingHandlerCalledByManyOwesOnePong(t *testing.T) {
 		p.wantSilence("and no other")
 	})
 }
+
+// A goroutine that the program did not start must not end the process, whatever
+// the transport does and whatever had happened before.
+func TestPanicOfTheTransportInAnOwedPongAfterClose(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		h := c.hook()
+		writes := 0
+		h.write = func(b []byte) (int, error) {
+			if writes++; writes > 1 {
+				_ = c.Close()
+				panic("a transport that was closed")
+			}
+			return h.Conn.Write(b)
+		}
+		written := owePong(t, c, p)
+		p.unblockWrites()
+		require.NoError(t, <-written)
+		synctest.Wait()
+		require.Equal(t, 2, writes)
+		require.Equal(t, errConnClosed, c.WriteMessage(TextMessage, nil))
+	})
+}

@@ -258,6 +258,7 @@ func (c *Conn) beginFrame(h header) error {
 // endFrame is called when the current frame has no more bytes.
 func (c *Conn) endFrame() error {
 	in := &c.in
+	in.begun = false
 	in.giveBackIfDrained()
 	if in.fin && c.checksUTF8() && !in.utf8.Complete() {
 		return c.violated(errInvalidUTF8)

@@ -83,8 +83,8 @@ type messageWriter struct {
 // A Write that fails ends the writer, and the message, of which part is lost,
 // is never completed: Close returns the same error. If part of it had been sent
 // already, all later writes of the connection return that error too. A Close
-// that ran into its deadline before anything was sent may be repeated. For the
-// rest, errors are those of [Conn.WriteMessage].
+// that ran into its deadline while it waited for other writes may be repeated.
+// For the rest, errors are those of [Conn.WriteMessage].
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if c.transport.Conn == nil {
 		return nil, errNoConn
