@@ -242,7 +242,7 @@ func TestHostileTimeIsLinear(t *testing.T) {
 
 var (
 	tokenRE   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	controlRE = regexp.MustCompile("[\\x00-\\x08\\x0a-\\x1f\\x7f]")
+	controlRE = regexp.MustCompile(`[\x00-\x08\x0a-\x1f\x7f]`)
 	quotedRE  = regexp.MustCompile("^\"(?:\\\\?[!#$%&'*+.^_`|~0-9A-Za-z-])+\"$")
 	escapeRE  = regexp.MustCompile(`\\(.)`)
 )
