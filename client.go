@@ -104,7 +104,8 @@ var DefaultDialer = &Dialer{
 	HandshakeTimeout: defaultHandshakeTimeout,
 }
 
-// NewClient does the opening handshake over netConn.
+// NewClient does the opening handshake for u over netConn, by TLS for a wss URL.
+// It uses no proxy, and closes netConn if it fails.
 //
 // Deprecated: use [Dialer.DialContext] with NetDialContext.
 func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufSize, writeBufSize int) (c *Conn, response *http.Response, err error) {

@@ -460,3 +460,10 @@ func TestDialWithoutDeadlines(t *testing.T) {
 		require.NoError(t, ws.Close())
 	})
 }
+
+// A dial function that panics does so in the goroutine of its caller, who may
+// recover.
+func TestNetDialThatPanics(t *testing.T) {
+	d := &Dialer{NetDial: func(string, string) (net.Conn, error) { panic("dial") }}
+	require.PanicsWithValue(t, "dial", func() { _, _, _ = d.Dial(hsURL, nil) })
+}

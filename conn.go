@@ -17,8 +17,9 @@ const (
 //
 // One goroutine at a time may read ([Conn.ReadMessage], [Conn.AppendMessage],
 // [Conn.NextReader] and the reader that it returns); a second one gets an
-// error. All other methods may be called from any number of goroutines. A
-// program must keep reading: pings are answered, and close frames and errors
+// error. All other methods may be called from any number of goroutines, but a
+// connection has one open writer of [Conn.NextWriter] at a time. A program must
+// keep reading: pings are answered, and close frames and errors
 // seen, by the read methods only.
 type Conn struct {
 	// Set by newConn and not changed after.

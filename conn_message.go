@@ -17,8 +17,9 @@ const (
 //
 // Errors: a *[CloseError] when the peer closed the connection, [ErrReadLimit],
 // a *[ProtocolError], what a handler returned, or the error of the transport,
-// each of which every later read returns again. After an error for which
-// Timeout() is true (see [Conn.SetReadDeadline]) the read may be repeated.
+// each of which every later read returns again. After an error of the transport
+// for which Timeout() is true (see [Conn.SetReadDeadline]) the read may be
+// repeated instead.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	messageType, p, err = c.AppendMessage(nil)
 	if err != nil {

@@ -22,12 +22,14 @@ const (
 
 // SetWriteDeadline sets the time after which writes fail, the blocked ones
 // included; the zero time means never. It replaces the default, by which a
-// write fails that cannot send 256 KiB, or what is left of its message, in 30
-// seconds. A write whose deadline
-// passes before a byte of it went out, or had passed already, returns an error
-// for which Timeout() is true and leaves the connection as it was. Once a byte
-// went out, the frame cannot be finished, and every later write returns the
-// same error.
+// write fails if 30 seconds do not bring the next 256 KiB of its message on
+// their way (16 KiB on a client, which masks step by step), or end its wait for
+// other writes.
+//
+// A write whose deadline passes before a byte of it went out, or had passed
+// already, returns an error for which Timeout() is true and leaves the
+// connection as it was. Once a byte went out, the frame cannot be finished, and
+// every later write returns the same error.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.transport.Conn == nil {
 		return errNoConn
@@ -57,10 +59,10 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // While the writer of a NextWriter has part of its message on the wire, a data
 // message waits for that writer's Close, as long as the write deadline lets it.
 //
-// Errors: [ErrCloseSent] after a close frame; a wrong type, a control payload
-// that must not be sent, or a deadline that passed before anything was sent
-// (Timeout() is true), none of which harms the connection; any other comes
-// from the transport and every later write returns it again.
+// Errors: [ErrCloseSent] after a close frame. A wrong type, a control payload
+// that must not be sent, and a deadline that passed before anything was sent
+// (Timeout() is true) are errors that do not harm the connection. Any other
+// comes from the transport, and every later write returns it again.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	op, err := checkOutgoing(messageType, data)
 	if err != nil {

@@ -67,7 +67,7 @@ type messageWriter struct {
 	control bool // of a control message, which is never fragmented
 
 	// Guarded by the write half's mu.
-	next opcode          // of the next frame: the message's, then continuation
+	next opcode          // of the next frame: the message's, then continuation; changed by the leader
 	buf  *bufpool.Buffer // what was gathered; nil while it is on its way
 	err  error           // once the writer can take no more
 }
@@ -77,8 +77,12 @@ type messageWriter struct {
 // What is written is gathered, up to WriteBufferSize bytes or 16 KiB, whichever
 // is more, and sent in fragments if it is more than that. Other messages may
 // pass until the first fragment was sent, and then wait for the writer's Close,
-// as long as their write deadline lets them. A writer that an earlier
-// NextWriter returned and that was not closed is closed first.
+// as long as their write deadline lets them.
+//
+// A connection has one open writer: a NextWriter, from whichever goroutine,
+// closes the one that is open, and what was written to that goes out as a whole
+// message. Goroutines that share a connection use WriteMessage, or agree on who
+// writes.
 //
 // A Write that fails ends the writer, and the message, of which part is lost,
 // is never completed: Close returns the same error. If part of it had been sent
@@ -130,10 +134,13 @@ func (w *messageWriter) WriteString(s string) (int, error) { return writeTo(w, s
 
 // ReadFrom spares io.Copy a buffer of its own.
 func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	if err := w.ended(); err != nil {
+		return 0, err
+	}
 	buf := bufpool.Get(bufpool.Size)
 	defer bufpool.Put(buf)
 	for {
-		m, err := r.Read(buf.Data)
+		m, err := r.Read(buf.Data[:len(buf.Data)-headerRoom]) // as much as a writer's buffer takes
 		if m > 0 {
 			if _, err := w.Write(buf.Data[:m]); err != nil {
 				return n, err

@@ -484,3 +484,27 @@ func TestFragmentsOfTheDocumentation(t *testing.T) {
 		p.want("one frame", finBinary, ascii(40_000))
 	})
 }
+
+// io.Copy takes as much at a time as the writer's buffer does, so that no small
+// packet trails each of 16 KiB.
+func TestCopyIntoAWriter(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		n, err := io.Copy(w, struct{ io.Reader }{strings.NewReader(ascii(50_000))})
+		require.NoError(t, err)
+		require.EqualValues(t, 50_000, n)
+		require.NoError(t, w.Close())
+		writes := p.ours.Stats().Writes
+		var got strings.Builder
+		for got.Len() < 50_000 {
+			_, body, err := p.next()
+			require.NoError(t, err)
+			got.WriteString(body)
+		}
+		require.True(t, ascii(50_000) == got.String())
+		require.LessOrEqual(t, writes, 50_000/(16<<10)+2)
+		_, err = io.Copy(w, struct{ io.Reader }{strings.NewReader("")})
+		require.Equal(t, errWriterClosed, err)
+	})
+}

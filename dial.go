@@ -86,16 +86,24 @@ func dialed(conn net.Conn, err error) (net.Conn, error) {
 // for it longer than the context lasts.
 func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), network, address string) (net.Conn, error) {
 	type result struct {
-		conn net.Conn
-		err  error
+		conn     net.Conn
+		err      error
+		panicked any
 	}
 	done := make(chan result, 1)
 	go func() {
-		conn, err := dial(network, address)
-		done <- result{conn, err}
+		var r result
+		defer func() {
+			r.panicked = recover() // it is the caller's to see
+			done <- r
+		}()
+		r.conn, r.err = dial(network, address)
 	}()
 	select {
 	case r := <-done:
+		if r.panicked != nil {
+			panic(r.panicked)
+		}
 		return r.conn, r.err
 	case <-ctx.Done():
 		go func() {

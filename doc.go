@@ -25,16 +25,17 @@
 // and returned from the read as a *[CloseError]. A ping that comes while
 // another goroutine is writing is answered in turn with the writes that wait,
 // the newest one only if there came several. The goroutine that does so is the
-// only one that the library ever starts for a connection.
+// only one that the library ever starts for a connection that is open.
 //
 // # Concurrency
 //
 //	method                                     callers at a time
 //	ReadMessage, AppendMessage, NextReader,    one; another gets an error
 //	  and the Read of its reader
-//	WriteMessage, WriteControl, NextWriter     any number; data messages are
-//	                                           not mixed with each other
-//	Write and Close of a NextWriter's writer   one, as for any io.Writer
+//	WriteMessage, WriteControl, WriteJSON,     any number; data messages are
+//	  WritePreparedMessage                     not mixed with each other
+//	NextWriter, up to its writer's Close       one; a second NextWriter ends the
+//	                                           open message where it is
 //	all other methods                          any number
 //
 // Handlers run inside the read method that met the frame. They may write, close
@@ -48,7 +49,7 @@
 // the protocol, the read returns a *[ProtocolError] and the peer is told the
 // code. When its bytes end without a close frame, the read returns a
 // *CloseError with code 1006. After [Conn.Close], errors.Is(err, net.ErrClosed)
-// holds for whatever has no earlier reason to fail.
+// is true for every later read and write, unless that half had failed before.
 //
 // # Deadlines
 //
@@ -56,8 +57,9 @@
 // it goes on where it stopped, also in the middle of a message. A write that
 // runs into its deadline may be repeated if nothing of its frame had gone out;
 // otherwise the frame is cut and the error stays. Without
-// [Conn.SetWriteDeadline], a write fails that cannot send 256 KiB, or what is
-// left of its message, in 30 seconds.
+// [Conn.SetWriteDeadline], a write fails if 30 seconds do not bring the next 256
+// KiB of its message on their way (16 KiB on a client, which masks step by step),
+// or end its wait for other writes, after which it may be repeated.
 //
 // # JSON and prepared messages
 //

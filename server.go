@@ -2,8 +2,10 @@ package websocket
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -31,7 +33,8 @@ type Upgrader struct {
 
 	// WriteBufferPool, if not nil, is where the writers of NextWriter get
 	// their buffers from, each for as long as the writer is open, in place of
-	// the library's own pool.
+	// the library's own pool. Use one pool for each WriteBufferSize: a buffer
+	// from a smaller one makes more fragments.
 	WriteBufferPool BufferPool
 
 	// Subprotocols are the server's, in order of preference: the first that
@@ -63,7 +66,9 @@ type Upgrader struct {
 
 // Upgrade answers the opening handshake in r and returns the connection. The
 // response header may hold what is to be sent beside the handshake's own
-// headers, such as Set-Cookie.
+// headers, such as Set-Cookie. Upgrade, Connection and Sec-WebSocket-Accept in it
+// are left out; Sec-WebSocket-Extensions, or an invalid name or value, is refused
+// with status 500.
 //
 // If the request cannot be upgraded, Upgrade writes a response with an HTTP
 // error status and returns a [HandshakeError]. If writing the handshake fails,
@@ -106,7 +111,9 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 }
 
 // Upgrade is [Upgrader.Upgrade] without a check of the Origin, which is left to
-// the caller, and without a response to a request that cannot be upgraded.
+// the caller, and without a response to a request that cannot be upgraded; the
+// headers that such a response should have, Connection: close among them, are set
+// on w.
 //
 // Deprecated: use an [Upgrader].
 func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
@@ -180,15 +187,20 @@ func hijack(w http.ResponseWriter) (conn net.Conn, buffered []byte, err error) {
 	if brw == nil {
 		return conn, nil, nil
 	}
-	if br := brw.Reader; br != nil {
-		if n := br.Buffered(); n > 0 {
-			p, _ := br.Peek(n)
-			buffered = append(buffered, p...)
-		}
-		*br = bufio.Reader{} // lets its memory go, even if the handler does not return
+	if brw.Reader != nil {
+		buffered = make([]byte, brw.Reader.Buffered())
+		_, _ = io.ReadFull(brw.Reader, buffered) // they are there
 	}
-	if bw := brw.Writer; bw != nil {
-		*bw = bufio.Writer{}
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn, *tls.Conn:
+		// Their memory is let go, even if the handler does not return. A
+		// connection of the program's may read through them.
+		if brw.Reader != nil {
+			*brw.Reader = bufio.Reader{}
+		}
+		if brw.Writer != nil {
+			*brw.Writer = bufio.Writer{}
+		}
 	}
 	return conn, buffered, nil
 }

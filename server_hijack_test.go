@@ -116,12 +116,33 @@ func (r hsNoReader) Read([]byte) (int, error) {
 // The pair that net/http allocates for each connection lives as long as the
 // handler may, so it is emptied.
 func TestHijackedBuffersAreLetGo(t *testing.T) {
-	br, bw := bufio.NewReader(strings.NewReader("")), bufio.NewWriter(io.Discard)
-	hsUpgradeOver(t, func(net.Conn) *bufio.ReadWriter { return bufio.NewReadWriter(br, bw) })
-	require.Equal(t, bufio.Reader{}, *br)
-	require.Equal(t, bufio.Writer{}, *bw)
-	require.Zero(t, br.Size())
-	require.Zero(t, bw.Size())
+	for _, network := range []string{"tcp", "tls"} {
+		conn, _ := realPair(t, network)
+		br, bw := bufio.NewReader(strings.NewReader("bytes")), bufio.NewWriter(io.Discard)
+		_, err := br.Peek(5)
+		require.NoError(t, err)
+		_, buffered, err := hijack(hsHijacker{conn: conn, brw: bufio.NewReadWriter(br, bw)})
+		require.NoError(t, err)
+		require.Equal(t, "bytes", string(buffered))
+		require.Zero(t, br.Size())
+		require.Zero(t, bw.Size())
+	}
+}
+
+// A connection of a middleware's may read through the pair, so that one is left
+// in working order, less the bytes that were taken out.
+func TestHijackedBuffersOfAForeignConnAreLeftAlone(t *testing.T) {
+	conn, _ := testnet.Pipe()
+	br, bw := bufio.NewReaderSize(strings.NewReader("bytes in hand, and more"), 16), bufio.NewWriter(io.Discard)
+	_, err := br.Peek(1)
+	require.NoError(t, err)
+	_, buffered, err := hijack(hsHijacker{conn: conn, brw: bufio.NewReadWriter(br, bw)})
+	require.NoError(t, err)
+	rest, err := io.ReadAll(br)
+	require.NoError(t, err)
+	require.Equal(t, "bytes in hand, and more", string(buffered)+string(rest))
+	require.Len(t, buffered, 16)
+	require.NotZero(t, bw.Size())
 }
 
 // A middleware's wrapper is seen through if it has Unwrap, however deep.

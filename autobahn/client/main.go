@@ -41,7 +41,7 @@ func runCases(ctx context.Context, base, agent string) error {
 	if err != nil {
 		return fmt.Errorf("asking for the number of cases: %w", err)
 	}
-	for n := 1; n <= count; n++ {
+	for n := 1; n <= count && ctx.Err() == nil; n++ {
 		query := url.Values{"case": {strconv.Itoa(n)}, "agent": {agent}}
 		if err := echo(ctx, base+"/runCase?"+query.Encode()); err != nil {
 			// The report has the case as failed, or lacks it.
@@ -62,6 +62,8 @@ func caseCount(ctx context.Context, base string) (int, error) {
 		return 0, err
 	}
 	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the context is the dial's only
+	defer stop()
 	_, message, err := conn.ReadMessage()
 	if err != nil {
 		return 0, err
@@ -85,6 +87,8 @@ func echo(ctx context.Context, rawURL string) error {
 		return err
 	}
 	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	for {
 		messageType, message, err := conn.ReadMessage()
 		if err != nil {

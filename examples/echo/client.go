@@ -134,7 +134,7 @@ func closure(err error, logger *log.Logger) error {
 		return err
 	}
 	if closed.Code != websocket.CloseNormalClosure && closed.Code != websocket.CloseNoStatusReceived {
-		return fmt.Errorf("connection closed: %w", err)
+		return fmt.Errorf("connection closed: %s", printable(websocket.TextMessage, []byte(err.Error())))
 	}
 	logger.Printf("connection closed: %d", closed.Code)
 	return nil

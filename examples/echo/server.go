@@ -89,7 +89,7 @@ func (h *echoHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	conn, err := h.upgrader.Upgrade(w, r, nil)
 	if err != nil { // and Upgrade has answered the request
-		h.log.Printf("%s: %v", r.RemoteAddr, err)
+		h.log.Printf("%s: %s", r.RemoteAddr, printable(websocket.TextMessage, []byte(err.Error())))
 		return
 	}
 	defer conn.Close()
@@ -101,7 +101,7 @@ func (h *echoHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// are the ways of a normal end, and so is 1001 in answer to goAway's.
 	if !websocket.IsCloseError(err, websocket.CloseNormalClosure,
 		websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
-		h.log.Printf("%s: %v", r.RemoteAddr, err)
+		h.log.Printf("%s: %s", r.RemoteAddr, printable(websocket.TextMessage, []byte(err.Error())))
 	}
 }
 
