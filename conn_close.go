@@ -57,6 +57,6 @@ func (c *Conn) Close() error {
 	c.closed.Store(true)
 	err := c.transport.Close()
 	c.abandonRead()
-	c.abandonWriters()
+	c.abandonWriter()
 	return err
 }

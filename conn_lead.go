@@ -115,10 +115,8 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 	for {
 		var expired <-chan time.Time
 		var timer *time.Timer
-		now := time.Now()
-		until := out.until(d, start)
-		if !until.IsZero() {
-			timer = time.NewTimer(until.Sub(now))
+		if until := out.until(d, start); !until.IsZero() {
+			timer = time.NewTimer(time.Until(until))
 			expired = timer.C
 		}
 		out.mu.Unlock()

@@ -11,9 +11,8 @@ func (c *Conn) sendPong(payload []byte) {
 		return
 	}
 	defer c.follow()
-	buf := bufpool.Get(bufpool.Size)
+	buf := emptied(bufpool.Get(bufpool.Size))
 	defer bufpool.Put(buf)
-	buf.R, buf.W = headerRoom, headerRoom
 	c.sendPongFrame(buf, payload, deadlineIn(replyWait))
 }
 
@@ -46,9 +45,8 @@ func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
 		out.owedPong = bufpool.Get(bufpool.Size)
 		go c.sendOwedPong()
 	}
-	b := out.owedPong
-	b.R = headerRoom
-	b.W = headerRoom + copy(b.Data[headerRoom:], pong)
+	b := emptied(out.owedPong)
+	b.W += copy(b.Data[b.W:], pong)
 	return false
 }
 

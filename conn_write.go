@@ -107,10 +107,15 @@ func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
 		return err
 	}
 	defer c.follow()
-	buf := bufpool.Get(bufpool.Size)
+	buf := emptied(bufpool.Get(bufpool.Size))
 	defer bufpool.Put(buf)
-	buf.R, buf.W = headerRoom, headerRoom
 	return c.sendFrame(h, buf, payload, d)
+}
+
+// emptied makes b ready for a payload, with room for the header before it.
+func emptied(b *bufpool.Buffer) *bufpool.Buffer {
+	b.R, b.W = headerRoom, headerRoom
+	return b
 }
 
 // sendFrame sends a frame whose payload is what buf holds, behind headerRoom

@@ -93,12 +93,11 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if c.transport.Conn == nil {
 		return nil, errNoConn
 	}
-	op := opcode(messageType)
-	if messageType != int(op) || op == opContinuation || op.isReserved() {
-		return nil, errBadMessageType
+	op, err := checkOutgoing(messageType, nil)
+	if err != nil {
+		return nil, err
 	}
-	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: c.writeOptions.getBuffer()}
-	w.buf.R, w.buf.W = headerRoom, headerRoom
+	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: emptied(c.writeOptions.getBuffer())}
 	for {
 		open, err := c.out.register(w)
 		if err == nil && open == nil {
@@ -253,10 +252,9 @@ func (w *messageWriter) take() (*bufpool.Buffer, error) {
 func (w *messageWriter) sent(buf *bufpool.Buffer, last bool, err error) {
 	out := &w.c.out
 	out.mu.Lock()
-	buf.R, buf.W = headerRoom, headerRoom
 	w.next = opContinuation
 	if w.err == nil {
-		w.buf = buf
+		w.buf = emptied(buf)
 		out.stream = w
 		buf = nil
 	}
@@ -304,14 +302,13 @@ func (w *messageWriter) end(err error) {
 	}
 }
 
-// abandonWriters is for Close: it ends the writers that are still open.
-func (c *Conn) abandonWriters() {
+// abandonWriter is for Close: it ends the writer that is still open. A stream is
+// that writer too.
+func (c *Conn) abandonWriter() {
 	c.out.mu.Lock()
-	writer, stream := c.out.writer, c.out.stream
+	open := c.out.writer
 	c.out.mu.Unlock()
-	for _, w := range []*messageWriter{writer, stream} {
-		if w != nil {
-			w.end(errConnClosed)
-		}
+	if open != nil {
+		open.end(errConnClosed)
 	}
 }
