@@ -167,6 +167,9 @@ func parseHead(head []byte) (code int, status string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
+	if response.StatusCode < 100 { // net/http takes signs and leading zeros for digits
+		return 0, "", fmt.Errorf("malformed HTTP status code %q", response.Status)
+	}
 	if _, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(fields))).ReadMIMEHeader(); err != nil {
 		return 0, "", err
 	}

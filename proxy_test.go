@@ -584,7 +584,6 @@ func TestProxyRefuses(t *testing.T) {
 		"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\n\r\n":     {302, "302 Found"},
 		"HTTP/1.1 101 Switching Protocols\r\n\r\n":                         {101, "101 Switching Protocols"},
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 504 Late\r\n\r\n":           {504, "504 Late"},
-		"HTTP/1.1 000 x\r\n\r\n":                                           {0, "000 x"},
 		"HTTP/1.1 999 x\r\n\r\n":                                           {999, "999 x"},
 		"HTTP/1.1 500 " + long + "\r\n\r\n":                                {500, "500 " + long},
 	} {
@@ -976,7 +975,7 @@ func TestContextEndsWithTheDialThroughAProxy(t *testing.T) {
 
 var (
 	pxHeads = regexp.MustCompile(`\A(?:[^\n]+\n(?:[^\r\n][^\n]*\n|\r[^\n]+\n)*\r?\n)`)
-	pxLine  = regexp.MustCompile(`\AHTTP/\d\.\d +([+\d]\d\d)(?: [^\n]*)?\r?\n`)
+	pxLine  = regexp.MustCompile(`\AHTTP/\d\.\d +([1-9]\d\d)(?: [^\n]*)?\r?\n`)
 )
 
 // FuzzProxyAnswer has a proxy answer anything: not a byte is read behind the
@@ -989,6 +988,7 @@ func FuzzProxyAnswer(f *testing.F) {
 	for _, raw := range []string{
 		"", "\n\n", "HTTP/1.1 407 x\r\n\r\n", "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 403 x\r\nA: b\r\n\r\nbody", "HTTP/1.1 101 x\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nA b\r\n\r\n", "HTTP/1.1 100 x\r\n\r\n\r\n", "HTTP/1.1 200 OK\r\r\n\r\n", "HTTP/1.1  200 x\n\n", "HTTP/1.1 +20 x\n\n",
+		"HTTP/0.0 -00 \n00:\n\n", "HTTP/1.1 099 x\n\n",
 	} {
 		f.Add([]byte(raw))
 	}
