@@ -1,0 +1,77 @@
+package deflate
+
+import "sync"
+
+// The window bits that RFC 7692 §7.1.2 knows: windows of 256 bytes to 32 KiB.
+const (
+	minBits = 8
+	maxBits = 15
+)
+
+// A Context is what a sender keeps of what it has sent for later messages to
+// refer to, where the context is taken over (RFC 7692 §7.1.1), or, from a pool,
+// for the later pieces of one message.
+//
+// It is a ring of the last 2^bits bytes and a hash table that says where four
+// bytes were last seen, 1.5 × 2^bits bytes together. The table is kept and not
+// made anew for each message, which is what makes a message of 64 bytes cost
+// microseconds. Its entries are guesses: a match is made of compared bytes only,
+// so entries that a message left which was compressed and then not sent, or
+// which are older than the ring, cost a comparison and do no harm.
+//
+// A Context is not safe for concurrent use.
+type Context struct {
+	ring  []byte   // the byte at position p of all that was committed is ring[p%len(ring)]
+	table []uint16 // the low 16 bits of positions
+	at    uint32   // the position that the next byte will have, modulo 2^32
+	have  int      // bytes in the ring, up to len(ring)
+	bits  int
+}
+
+// NewContext returns an empty Context for a window of 2^bits bytes; bits is 8
+// to 15.
+func NewContext(bits int) *Context {
+	return &Context{
+		ring:  make([]byte, 1<<bits),
+		table: make([]uint16, 1<<(bits-2)),
+		bits:  bits,
+	}
+}
+
+// Commit adds src to the history: it went out compressed, or as part of a
+// compressed message, and the peer has it in its window. A message that was
+// compressed and then not sent, or was sent as it is, is not committed.
+func (c *Context) Commit(src []byte) {
+	c.have = min(c.have+len(src), len(c.ring))
+	if over := len(src) - len(c.ring); over > 0 {
+		c.at += uint32(over)
+		src = src[over:]
+	}
+	at := int(c.at) & (len(c.ring) - 1)
+	n := copy(c.ring[at:], src)
+	copy(c.ring, src[n:])
+	c.at += uint32(len(src))
+}
+
+// pieceContexts has a pool for each number of window bits.
+var pieceContexts [maxBits + 1]sync.Pool
+
+// GetContext returns an empty Context from a pool, for one message in pieces.
+func GetContext(bits int) *Context {
+	lend(+1)
+	c, _ := pieceContexts[bits].Get().(*Context)
+	if c == nil {
+		return NewContext(bits)
+	}
+	// What the table holds is another connection's. It could not bring about a
+	// wrong match, but what is found would depend on it.
+	clear(c.table)
+	c.at, c.have = 0, 0
+	return c
+}
+
+// PutContext takes back a Context from GetContext that nothing uses any more.
+func PutContext(c *Context) {
+	lend(-1)
+	pieceContexts[c.bits].Put(c)
+}

@@ -1,0 +1,138 @@
+package deflate
+
+import (
+	"slices"
+	"sync"
+)
+
+// A Level says how hard to look for repetitions.
+type Level uint8
+
+const (
+	// Fast takes the first repetition that it comes across.
+	Fast Level = iota
+
+	// Dense compares several, and looks whether the next byte begins a longer
+	// one: a message shrinks by some more percent, in nearly twice the time.
+	Dense
+)
+
+// blockSize is how many bytes go into one block, and maxBlock how many may if
+// none are left after them, so that none is tiny. Codes fit better to fewer bytes,
+// but each block spends some 80 bytes to describe its own.
+const (
+	blockSize = 48 << 10
+	maxBlock  = blockSize + blockSize/4
+)
+
+// A Deflater has the memory that compression needs only while it runs. It is
+// not safe for concurrent use.
+type Deflater struct {
+	seqs  [maxSeqs]seq // what the block in work is made of
+	nseqs int
+
+	table [1 << maxTableBits]uint16 // for messages without a Context
+
+	litFreq  [numLit]uint32
+	distFreq [numDist]uint32
+	litCode  [numLit]code
+	distCode [numDist]code
+
+	build  treeBuilder
+	header header
+}
+
+var deflaters = sync.Pool{New: func() any { return new(Deflater) }}
+
+// GetDeflater returns a Deflater from a pool.
+func GetDeflater() *Deflater {
+	lend(+1)
+	return deflaters.Get().(*Deflater)
+}
+
+// PutDeflater takes back a Deflater that nothing uses any more.
+func PutDeflater(d *Deflater) {
+	lend(-1)
+	deflaters.Put(d)
+}
+
+// AppendMessage appends src compressed as one message, without the four bytes
+// of its tail (RFC 7692 §7.2.1), within dst's capacity: it never reallocates.
+//
+// No distance is above 2^bits; bits is 8 to 15. With a ctx, which must be for
+// the same bits, the message refers to what was committed to ctx; it is then to
+// be committed, if it is sent. Without, it refers to nothing before src.
+//
+// If src would not become smaller, or not fit, ok is false and out is dst: the
+// message is to be sent as it is. If ok, at least one byte was appended.
+func (d *Deflater) AppendMessage(dst, src []byte, ctx *Context, bits int, level Level) (out []byte, ok bool) {
+	room := min(cap(dst)-len(dst), len(src)-1)
+	if room <= 0 {
+		return dst, false
+	}
+	w := bitWriter{buf: dst[len(dst) : len(dst)+room]}
+	var m matcher
+	if ctx != nil {
+		m.useContext(ctx)
+	} else {
+		m.useTable(d.table[:], len(src), bits)
+	}
+	if !d.blocks(&w, &m, src, level) || !w.end() {
+		return dst, false
+	}
+	return dst[:len(dst)+w.n], true
+}
+
+// A Stream is the state of a message that is compressed in pieces: the bits that
+// did not fill a byte. The zero Stream is the beginning of a message.
+type Stream struct {
+	bits  uint8
+	nbits uint8
+}
+
+// AppendPiece appends the next piece of a message that is compressed in pieces,
+// and st goes on to the next. The last ends the message, without the four bytes
+// of its tail (RFC 7692 §7.2.1); pieces before it end within a byte, unflushed.
+// The piece refers to what was committed to ctx, and the caller commits src to
+// it before the next.
+//
+// What is appended is at most len(src) + len(src)/1024 + 64 bytes, however badly
+// src compresses; dst is reallocated only if it has less room than that. An empty
+// src appends nothing, or, as the last, what makes a message of what was before:
+// at least one byte, as a message is never zero bytes (RFC 7692 §7.2.3.6).
+func (d *Deflater) AppendPiece(dst, src []byte, ctx *Context, st *Stream, level Level, last bool) []byte {
+	dst = slices.Grow(dst, len(src)+len(src)/1024+64)
+	w := bitWriter{buf: dst[len(dst):cap(dst)], acc: uint64(st.bits), nbits: uint(st.nbits)}
+	var m matcher
+	m.useContext(ctx)
+	d.blocks(&w, &m, src, level)
+	if last {
+		w.end()
+		*st = Stream{}
+	} else {
+		w.flush()
+		*st = Stream{bits: uint8(w.acc), nbits: uint8(w.nbits)}
+	}
+	return dst[:len(dst)+w.n]
+}
+
+// blocks writes src as blocks and reports whether there was room for them.
+func (d *Deflater) blocks(w *bitWriter, m *matcher, src []byte, level Level) bool {
+	for from := 0; from < len(src); {
+		to := len(src)
+		if to-from > maxBlock {
+			to = from + blockSize
+		}
+		d.nseqs = 0
+		if level == Fast {
+			to = d.matchFast(m, src, from, to)
+		} else {
+			to = d.matchDense(m, src, from, to)
+		}
+		if !d.writeBlock(w, src[from:to]) {
+			return false
+		}
+		from = to
+	}
+	return true
+}

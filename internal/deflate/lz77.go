@@ -1,0 +1,103 @@
+package deflate
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+const (
+	minMatch = 4 // RFC 1951 has 3, which seldom pays
+	maxMatch = 258
+
+	maxTableBits = 13 // of the hash table for messages without a Context
+	maxSeqs      = 4096
+)
+
+// A seq is a run of literals and the match that follows it:
+//
+//	literals (9 bits) | length-3 (8 bits) | distance-1 (15 bits)
+//
+// A run of onlyLiterals has no match behind it.
+type seq uint32
+
+const onlyLiterals = 1<<9 - 1
+
+// A matcher is where matchFast and matchDense look for repetitions: in src
+// before the byte in work, and in the ring of a Context before src.
+type matcher struct {
+	table  []uint16 // of positions by hash, a power of two of them
+	ring   []byte   // empty, or what was before src
+	at     uint32   // the position of src[0]
+	have   int      // bytes of ring that may be referred to
+	window int      // the largest distance
+}
+
+func (m *matcher) useContext(c *Context) {
+	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring)}
+}
+
+// useTable makes m one for a message of n bytes by itself.
+func (m *matcher) useTable(table []uint16, n, windowBits int) {
+	size := min(max(bits.Len(uint(n)), 8), maxTableBits)
+	*m = matcher{table: table[:1<<size], window: 1 << windowBits}
+	clear(m.table)
+}
+
+// shift is by how much a hash must be shifted to be an index of the table.
+func (m *matcher) shift() uint {
+	return uint(32 - bits.TrailingZeros(uint(len(m.table))))
+}
+
+func get32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+func get64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+
+// hash4 spreads four bytes over 32 bits, the upper of which are the best.
+func hash4(v uint32) uint32 { return v * 0x9E3779B1 }
+
+// matchLen returns how many bytes a and b have in common at their beginning.
+func matchLen(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if x := get64(a, i) ^ get64(b, i); x != 0 {
+			return i + bits.TrailingZeros64(x)>>3
+		}
+	}
+	for ; i < n && a[i] == b[i]; i++ {
+	}
+	return i
+}
+
+// inRing returns how many bytes src[s:to] has in common with what is dist before
+// s, which begins in the ring and may go on in src.
+func (m *matcher) inRing(src []byte, s, to, dist int) int {
+	n := 0
+	for back := dist - s; n < back; {
+		r := int(m.at-uint32(back-n)) & (len(m.ring) - 1)
+		piece := m.ring[r:min(r+back-n, len(m.ring))]
+		l := matchLen(src[s+n:to], piece)
+		n += l
+		if l < len(piece) {
+			return n
+		}
+	}
+	return n + matchLen(src[s+n:to], src[s+n-dist:])
+}
+
+// add notes a match that comes after the given literals.
+func (d *Deflater) add(literals, length, dist int) {
+	for literals >= onlyLiterals {
+		d.seqs[d.nseqs] = onlyLiterals << 23
+		d.nseqs++
+		literals -= onlyLiterals
+	}
+	d.seqs[d.nseqs] = seq(literals<<23 | (length-3)<<15 | (dist - 1))
+	d.nseqs++
+}
+
+// full reports whether the block must end: whatever literals are left in it and a
+// match behind them might be more than there is room for.
+func (d *Deflater) full() bool {
+	return d.nseqs >= maxSeqs-maxBlock/onlyLiterals-1
+}
