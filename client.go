@@ -87,8 +87,13 @@ type Dialer struct {
 	// dial fails if the server chooses another.
 	Subprotocols []string
 
-	// EnableCompression is accepted and negotiates nothing yet.
+	// EnableCompression offers the server to have messages compressed, by
+	// permessage-deflate (RFC 7692), each by itself. The default is not to.
 	EnableCompression bool
+
+	// Compression says more about compression, and turns it on, if it is not
+	// nil.
+	Compression *Compression
 
 	// Jar holds the cookies that are sent, and stores the ones that come
 	// back, from a refusal too. A Cookie header in the request replaces them.
@@ -208,6 +213,8 @@ type clientHandshake struct {
 	request *http.Request
 	key     string
 	offered []string // subprotocols
+
+	compression *Compression // nil if it is not offered
 }
 
 // reservedRequestHeaders are the ones of the client's opening handshake that
@@ -221,9 +228,13 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	if err != nil {
 		return nil, err
 	}
+	compression, err := d.Compression.withDefaults(d.EnableCompression)
+	if err != nil {
+		return nil, err
+	}
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
-	hs := &clientHandshake{key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols}
+	hs := &clientHandshake{key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression}
 	hs.request = &http.Request{
 		Method: http.MethodGet, URL: u, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -236,6 +247,9 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	}
 	if len(d.Subprotocols) > 0 {
 		hs.request.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.Subprotocols, ", ")}
+	}
+	if compression != nil {
+		hs.request.Header["Sec-WebSocket-Extensions"] = []string{compression.offerField()}
 	}
 	hasCookie, err := hs.add(header)
 	if err != nil {
@@ -331,7 +345,7 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 			d.Jar.SetCookies(hs.request.URL, cookies)
 		}
 	}
-	subprotocol, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered)
+	subprotocol, compression, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered, hs.compression)
 	if err != nil {
 		head.left = maxResponseHead // the body is in chunks, of one byte at worst
 		body := make([]byte, keptBody)
@@ -344,7 +358,8 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 	return newConn(netConn, connOptions{
 		skipUTF8:     d.InsecureSkipUTF8Check,
 		subprotocol:  subprotocol,
-		writeOptions: newWriteOptions(d.WriteBufferSize, d.WriteBufferPool),
+		writeOptions: newWriteOptions(d.WriteBufferSize, d.WriteBufferPool, compression),
+		compression:  compression,
 		buffered:     buffered,
 	}), response, nil
 }

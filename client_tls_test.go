@@ -63,7 +63,7 @@ func hsMeetTLS(t testing.TB, d *Dialer, config *tls.Config) (conn *testnet.Conn,
 			b := make([]byte, 4<<10)
 			n, _ := s.Read(b)
 			p.key = hsParse(t, string(b[:n])).Header.Get("Sec-Websocket-Key")
-			_, _ = s.Write(appendResponse(nil, p.key, "", nil))
+			_, _ = s.Write(appendResponse(nil, p.key, "", "", nil))
 			_, _ = io.WriteString(s, "\x81\x05hello")
 		}()
 		return client, nil

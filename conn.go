@@ -26,13 +26,18 @@ type Conn struct {
 	transport    transport
 	subprotocol  string
 	writeOptions *writeOptions // nil: the defaults
+	contexts     *contexts     // nil: no context is taken over
 	server       bool
 	skipUTF8     bool
+	sendBits     uint8 // of the window of compressed messages; 0: they are not compressed
+	receiveBits  uint8
 
 	// May be changed by any goroutine at any time.
-	closed    atomic.Bool              // Close was called
-	handlers  atomic.Pointer[handlers] // nil: the defaults
-	readLimit atomic.Int64             // 0: none
+	closed     atomic.Bool              // Close was called
+	level      atomic.Int32             // of SetCompressionLevel
+	plainSends atomic.Bool              // EnableWriteCompression(false) was called
+	handlers   atomic.Pointer[handlers] // nil: the defaults
+	readLimit  atomic.Int64             // 0: none
 
 	in  readHalf
 	out writeHalf
@@ -44,7 +49,8 @@ type connOptions struct {
 	skipUTF8     bool
 	subprotocol  string
 	writeOptions *writeOptions
-	buffered     []byte // what came behind the opening handshake; copied
+	compression  *Compression // as it was agreed on; nil: none
+	buffered     []byte       // what came behind the opening handshake; copied
 }
 
 func newConn(conn net.Conn, o connOptions) *Conn {
@@ -58,6 +64,9 @@ func newConn(conn net.Conn, o connOptions) *Conn {
 	c.readLimit.Store(defaultClientReadLimit)
 	if o.server {
 		c.readLimit.Store(defaultServerReadLimit)
+	}
+	if o.compression != nil {
+		c.startCompression(o.compression)
 	}
 	c.in.start(o.buffered)
 	return c
@@ -111,18 +120,4 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 		return errNoConn
 	}
 	return c.transport.SetReadDeadline(t)
-}
-
-// EnableWriteCompression turns the compression of later messages on or off. It
-// has no effect where compression was not negotiated.
-func (c *Conn) EnableWriteCompression(enable bool) {}
-
-// SetCompressionLevel sets the level of compression, from -2 (Huffman coding
-// only) and -1 (the default) to 9, as in compress/flate. Another level is an
-// error. It has no effect where compression was not negotiated.
-func (c *Conn) SetCompressionLevel(level int) error {
-	if level < -2 || level > 9 {
-		return errCompressionLevel
-	}
-	return nil
 }

@@ -45,11 +45,19 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	in := &c.in
 	in.streamed = false
+	if in.inflation != nil {
+		if p, err = c.appendInflated(dst); err != nil {
+			return -1, dst, err
+		}
+		messageType = int(in.opcode)
+		c.endMessage()
+		return messageType, p, nil
+	}
 	// What an earlier read had to leave is gone on with in the memory it is in.
 	resumed := in.gathered != nil
 	m, start := dst, len(dst)
 	if resumed {
-		m, start = in.gathered, 0
+		m, start = *in.gathered, 0
 	}
 	complete := false
 	defer func() {
@@ -124,11 +132,11 @@ func (in *readHalf) room(start, gathered, have int64) int {
 // keepGathered keeps what an interrupted read has of its message for the next
 // one; ours says that the memory is not the caller's.
 func (c *Conn) keepGathered(message []byte, ours bool) {
-	if c.in.err != nil || c.in.opcode == 0 {
+	if c.in.err != nil || c.in.opcode == 0 || len(message) == 0 {
 		return
 	}
 	if !ours {
 		message = append([]byte(nil), message...)
 	}
-	c.in.gathered = message
+	c.in.gathered = &message
 }

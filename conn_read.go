@@ -33,7 +33,8 @@ type readHalf struct {
 	remaining int64          // bytes that the current frame still owes
 	size      int64          // payload bytes of all frames so far, as their headers say
 	reader    *messageReader // who may read it; nil if nobody any more
-	gathered  []byte         // what a read that ran into its deadline had of it
+	gathered  *[]byte        // what a read that ran into its deadline had of it; nil if there is none
+	inflation *inflation     // nil if it is not compressed
 
 	buf *bufpool.Buffer // bytes in hand; nil while there are none
 	err error           // the first error that no read survives
@@ -124,6 +125,7 @@ func (c *Conn) stopReading(err error) {
 	in.err = err
 	in.endReader(err)
 	in.gathered = nil
+	in.endInflation()
 	if in.buf != nil {
 		in.giveBack()
 	}
@@ -203,7 +205,7 @@ func (c *Conn) nextFrame() error {
 			}
 			continue
 		}
-		st := headerState{server: c.server, fragmented: in.opcode != 0}
+		st := headerState{server: c.server, fragmented: in.opcode != 0, compressed: c.receiveBits != 0}
 		if rule := checkHeader(h, st); rule != nil {
 			return c.violated(rule)
 		}
@@ -237,11 +239,17 @@ func (c *Conn) beginFrame(h header) error {
 		in.opcode = h.opcode
 		in.utf8 = utf8stream.State{}
 		in.size, in.frames = 0, 0
+		if h.rsv&rsv1Bit != 0 {
+			c.beginInflation()
+		}
 	}
 	in.fin, in.key, in.begun = h.fin, h.key, false
 	in.remaining = int64(h.length)
 	in.frames++
 	limit := c.readLimit.Load()
+	if in.inflation != nil && limit > 0 {
+		limit = maxCompressed(limit)
+	}
 	if limit > 0 && (in.remaining > limit || in.size > limit-in.remaining) {
 		return c.failRead(ErrReadLimit, CloseMessageTooBig, "message is over the read limit")
 	}
@@ -255,12 +263,17 @@ func (c *Conn) beginFrame(h header) error {
 	return nil
 }
 
-// endFrame is called when the current frame has no more bytes.
-func (c *Conn) endFrame() error {
-	in := &c.in
+// leaveFrame is called when the current frame has no more bytes.
+func (in *readHalf) leaveFrame() {
 	in.begun = false
 	in.giveBackIfDrained()
-	if in.fin && c.checksUTF8() && !in.utf8.Complete() {
+}
+
+// endFrame is leaveFrame, and the check of the message that may end there.
+func (c *Conn) endFrame() error {
+	in := &c.in
+	in.leaveFrame()
+	if in.fin && in.inflation == nil && c.checksUTF8() && !in.utf8.Complete() {
 		return c.violated(errInvalidUTF8)
 	}
 	return nil
@@ -351,6 +364,14 @@ func (c *Conn) beginMessage() error {
 func (c *Conn) dropMessage() error {
 	in := &c.in
 	in.gathered = nil
+	if in.inflation != nil {
+		err := c.dropInflated()
+		if err == io.EOF {
+			c.endMessage()
+			return nil
+		}
+		return err
+	}
 	for {
 		for in.remaining > 0 {
 			if len(in.bytes()) == 0 {
@@ -381,4 +402,5 @@ func (c *Conn) endMessage() {
 	in.opcode = 0
 	in.endReader(io.EOF)
 	in.gathered = nil
+	in.endInflation()
 }

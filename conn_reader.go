@@ -67,9 +67,15 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if in.reader != r { // it was ended just now
 		return 0, r.err
 	}
-	if len(in.gathered) > 0 {
-		n = copy(p, in.gathered)
-		in.gathered = in.gathered[n:]
+	if in.inflation != nil {
+		if n, err = c.readInflated(p); err == io.EOF {
+			c.endMessage()
+		}
+		return n, err
+	}
+	if in.gathered != nil && len(*in.gathered) > 0 {
+		n = copy(p, *in.gathered)
+		*in.gathered = (*in.gathered)[n:]
 		return n, nil
 	}
 	for in.remaining == 0 {

@@ -15,14 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+	"github.com/seed62ce5aa7/websocket/internal/deflate"
 	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
 
-// onLoan is the number of pooled buffers that are out.
+// onLoan is the number of pooled buffers, and of pooled parts of the codec, that are
+// out.
 var onLoan atomic.Int64
 
 func TestMain(m *testing.M) {
 	bufpool.OnLoan = func(delta int) { onLoan.Add(int64(delta)) }
+	deflate.OnLoan = bufpool.OnLoan
 	os.Exit(m.Run())
 }
 

@@ -68,7 +68,7 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.writeFrame(header{fin: true, opcode: op}, data, writeDeadline{})
+	return c.writeMessage(op, data)
 }
 
 // WriteControl sends a control frame: messageType is CloseMessage, PingMessage
@@ -142,7 +142,7 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 	buf.W += len(step)
 	// A fragment that cannot be sent leaves a message that cannot be ended, so
 	// for all but the first the message has begun already.
-	err := c.send(buf.Bytes(), d, h.opcode == opContinuation)
+	err := c.sendSteps(buf.Bytes(), d, h.opcode == opContinuation)
 	rest = rest[len(step):]
 	for h.masked && err == nil && len(rest) > 0 {
 		step = rest[:min(len(rest), len(buf.Data))]

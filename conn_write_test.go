@@ -724,7 +724,7 @@ func (p *countingPool) Put(v any) {
 func TestWriteBufferPool(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
 		pool := &countingPool{}
-		c.writeOptions = newWriteOptions(100, pool)
+		c.writeOptions = newWriteOptions(100, pool, nil)
 		for range 3 {
 			w, err := c.NextWriter(TextMessage)
 			require.NoError(t, err)
@@ -750,7 +750,7 @@ func TestWriteBufferPool(t *testing.T) {
 
 func TestWriteBufferSize(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
-		c.writeOptions = newWriteOptions(50_000, nil)
+		c.writeOptions = newWriteOptions(50_000, nil, nil)
 		w, err := c.NextWriter(TextMessage)
 		require.NoError(t, err)
 		_, err = io.WriteString(w, ascii(50_000))
@@ -759,6 +759,6 @@ func TestWriteBufferSize(t *testing.T) {
 		require.NoError(t, w.Close())
 		p.want("one frame", finText, ascii(50_000))
 	})
-	require.Nil(t, newWriteOptions(4096, nil), "a default connection keeps no options")
+	require.Nil(t, newWriteOptions(4096, nil, nil), "a default connection keeps no options")
 	require.Equal(t, bufpool.Size-headerRoom, 16<<10)
 }

@@ -16,15 +16,20 @@ type BufferPool interface {
 
 // writeOptions are what a program chose for the buffers of its writers.
 type writeOptions struct {
-	size int
-	pool BufferPool
+	size      int
+	pool      BufferPool
+	threshold int // of Compression; 0: the default
 }
 
-func newWriteOptions(size int, pool BufferPool) *writeOptions {
-	if size <= bufpool.Size-headerRoom && pool == nil {
+func newWriteOptions(size int, pool BufferPool, o *Compression) *writeOptions {
+	threshold := 0
+	if o != nil {
+		threshold = o.Threshold
+	}
+	if size <= bufpool.Size-headerRoom && pool == nil && threshold == 0 {
 		return nil
 	}
-	return &writeOptions{size: max(size, bufpool.Size-headerRoom), pool: pool}
+	return &writeOptions{size: max(size, bufpool.Size-headerRoom), pool: pool, threshold: threshold}
 }
 
 // getBuffer returns an empty buffer for a writer. From the library's own pool
@@ -47,6 +52,14 @@ func (o *writeOptions) putBuffer(b *bufpool.Buffer) {
 	o.pool.Put(b)
 }
 
+// room is how much more b, or a larger buffer in its place, may take.
+func (o *writeOptions) room(b *bufpool.Buffer) int {
+	if o == nil || o.pool != nil {
+		return len(b.Data) - b.W
+	}
+	return max(len(b.Data), o.size+headerRoom) - b.W
+}
+
 // grown returns a buffer with what b holds and room for n bytes more, at most
 // as large as the options allow; or b, if that has the room or must do.
 func (o *writeOptions) grown(b *bufpool.Buffer, n int) *bufpool.Buffer {
@@ -67,9 +80,10 @@ type messageWriter struct {
 	control bool // of a control message, which is never fragmented
 
 	// Guarded by the write half's mu.
-	next opcode          // of the next frame: the message's, then continuation; changed by the leader
-	buf  *bufpool.Buffer // what was gathered; nil while it is on its way
-	err  error           // once the writer can take no more
+	next   opcode          // of the next frame: the message's, then continuation; changed by the leader
+	buf    *bufpool.Buffer // what was gathered; nil while it is on its way
+	pieces *pieces         // how it is compressed; nil if it is not, and while buf is on its way
+	err    error           // once the writer can take no more
 }
 
 // NextWriter returns a writer for a message of the given type, TextMessage,
@@ -97,7 +111,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: emptied(c.writeOptions.getBuffer())}
+	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: emptied(c.writeOptions.getBuffer()), pieces: c.newPieces(op)}
 	for {
 		open, err := c.out.register(w)
 		if err == nil && open == nil {
@@ -155,36 +169,51 @@ func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 }
 
 func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
-	done, err := gather(w, p)
-	if err == nil && !done {
-		err = w.sendFragment(false, []byte(p))
+	for rest := p; ; {
+		taken, compresses, err := gather(w, rest)
+		rest = rest[taken:]
+		switch {
+		case err != nil:
+		case len(rest) == 0:
+			return len(p), nil
+		case compresses:
+			err = w.sendFragment(false, nil)
+		default:
+			if err = w.sendFragment(false, []byte(rest)); err == nil {
+				return len(p), nil
+			}
+		}
+		if err != nil {
+			w.abort(err)
+			return 0, err
+		}
 	}
-	if err != nil {
-		w.abort(err)
-		return 0, err
-	}
-	return len(p), nil
 }
 
-// gather takes p into the buffer, if there is room.
-func gather[T []byte | string](w *messageWriter, p T) (done bool, err error) {
+// gather takes p into the buffer: all of it, if there is room. Otherwise it takes
+// nothing, but as much as there is room for where the message is compressed.
+func gather[T []byte | string](w *messageWriter, p T) (taken int, compresses bool, err error) {
 	out := &w.c.out
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	switch {
 	case w.err != nil:
-		return false, w.err
+		return 0, false, w.err
 	case w.buf == nil: // it is on its way
-		return false, nil
+		return 0, false, nil
 	case w.control && len(w.buf.Bytes())+len(p) > maxControlPayload:
-		return false, errControlTooLong
+		return 0, false, errControlTooLong
+	}
+	compresses = w.pieces != nil
+	if compresses {
+		p = p[:min(len(p), w.c.writeOptions.room(w.buf))]
 	}
 	w.buf = w.c.writeOptions.grown(w.buf, len(p))
 	if len(p) > len(w.buf.Data)-w.buf.W {
-		return false, nil
+		return 0, compresses, nil
 	}
 	w.buf.W += copy(w.buf.Data[w.buf.W:], p)
-	return true, nil
+	return len(p), compresses, nil
 }
 
 // Close sends what was gathered as the last frame of the message.
@@ -217,13 +246,26 @@ func (w *messageWriter) sendFragment(last bool, p []byte) error {
 		return err
 	}
 	defer w.c.follow()
-	buf, err := w.take()
+	buf, pieces, err := w.take()
 	if err != nil {
 		return err
 	}
 	err = errTransportPanicked
-	defer func() { w.sent(buf, last, err) }()
-	err = w.c.sendFrame(header{fin: last, opcode: w.next}, buf, p, writeDeadline{})
+	defer func() { w.sent(buf, pieces, last, err) }()
+	h := header{fin: last, opcode: w.next}
+	if pieces != nil {
+		compressed := pieces.fragment(w.c, &h, buf.Bytes())
+		if compressed != nil {
+			defer bufpool.Put(compressed)
+			if err = w.c.sendFrame(h, compressed, nil, writeDeadline{}); err == nil {
+				pieces.sent(buf.Bytes())
+			}
+			return err
+		}
+		pieces.end()
+		pieces = nil
+	}
+	err = w.c.sendFrame(h, buf, p, writeDeadline{})
 	return err
 }
 
@@ -235,33 +277,34 @@ func (w *messageWriter) ended() error {
 }
 
 // take takes the buffer away, so that nobody writes into it while it is sent.
-func (w *messageWriter) take() (*bufpool.Buffer, error) {
+func (w *messageWriter) take() (buf *bufpool.Buffer, pieces *pieces, err error) {
 	out := &w.c.out
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	if w.err != nil {
-		return nil, w.err
+		return nil, nil, w.err
 	}
-	buf := w.buf
-	w.buf = nil
-	return buf, nil
+	buf, pieces = w.buf, w.pieces
+	w.buf, w.pieces = nil, nil
+	return buf, pieces, nil
 }
 
 // sent puts the buffer back behind a frame, or ends the writer. The caller
 // still leads.
-func (w *messageWriter) sent(buf *bufpool.Buffer, last bool, err error) {
+func (w *messageWriter) sent(buf *bufpool.Buffer, pieces *pieces, last bool, err error) {
 	out := &w.c.out
 	out.mu.Lock()
 	w.next = opContinuation
 	if w.err == nil {
-		w.buf = emptied(buf)
+		w.buf, w.pieces = emptied(buf), pieces
 		out.stream = w
-		buf = nil
+		buf, pieces = nil, nil
 	}
 	out.mu.Unlock()
 	switch {
 	case buf != nil: // the writer was ended meanwhile, by Close of the connection
 		w.c.writeOptions.putBuffer(buf)
+		pieces.end()
 	case err != nil:
 		w.end(err)
 	case last:
@@ -285,8 +328,8 @@ func (w *messageWriter) abort(err error) {
 func (w *messageWriter) end(err error) {
 	out := &w.c.out
 	out.mu.Lock()
-	buf := w.buf
-	w.buf = nil
+	buf, pieces := w.buf, w.pieces
+	w.buf, w.pieces = nil, nil
 	if w.err == nil {
 		w.err = err
 	}
@@ -300,6 +343,7 @@ func (w *messageWriter) end(err error) {
 	if buf != nil {
 		w.c.writeOptions.putBuffer(buf) // the program's code, so not under mu
 	}
+	pieces.end()
 }
 
 // abandonWriter is for Close: it ends the writer that is still open. A stream is

@@ -217,7 +217,7 @@ func TestWriteBuffersComeBack(t *testing.T) {
 	pooled := func(t *testing.T, f func(t *testing.T, c *Conn, p *peer)) {
 		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 			pool := &countingPool{}
-			c.writeOptions = newWriteOptions(100, pool)
+			c.writeOptions = newWriteOptions(100, pool, nil)
 			f(t, c, p)
 			synctest.Wait()
 			require.Zero(t, pool.out, "buffers of the program's pool that are lost")
@@ -285,7 +285,7 @@ func TestWriteBuffersComeBack(t *testing.T) {
 				_, err = io.WriteString(inner, "inner")
 				require.NoError(t, err)
 			}}
-			c.writeOptions = newWriteOptions(100, nested)
+			c.writeOptions = newWriteOptions(100, nested, nil)
 			outer, err := c.NextWriter(TextMessage)
 			require.NoError(t, err)
 			p.want("one of them closed the other's", finBinary, "inner")
@@ -301,7 +301,7 @@ func TestWriteBuffersComeBack(t *testing.T) {
 	t.Run("after a Get that panicked", func(t *testing.T) {
 		pooled(t, func(t *testing.T, c *Conn, p *peer) {
 			pool := c.writeOptions.pool.(*countingPool)
-			c.writeOptions = newWriteOptions(100, &nestingPool{countingPool: pool, first: func() { panic("pool") }})
+			c.writeOptions = newWriteOptions(100, &nestingPool{countingPool: pool, first: func() { panic("pool") }}, nil)
 			require.PanicsWithValue(t, "pool", func() { _, _ = c.NextWriter(TextMessage) })
 			w, err := c.NextWriter(TextMessage)
 			require.NoError(t, err)
@@ -332,7 +332,7 @@ func TestConcurrentNextWriters(t *testing.T) {
 	const writers, each = 8, 30
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		pool := &countingPool{}
-		c.writeOptions = newWriteOptions(100, pool)
+		c.writeOptions = newWriteOptions(100, pool, nil)
 		var done sync.WaitGroup
 		for range writers {
 			done.Go(func() {
@@ -376,7 +376,7 @@ func allocated(f func()) uint64 {
 func TestLargeWriteBufferSizeCostsASmallMessageNothing(t *testing.T) {
 	const size, messages = 1 << 20, 20
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		c.writeOptions = newWriteOptions(size, nil)
+		c.writeOptions = newWriteOptions(size, nil, nil)
 		got := allocated(func() {
 			for range messages {
 				w, err := c.NextWriter(TextMessage)
@@ -398,7 +398,7 @@ func TestWriteBufferGrowsWithTheMessage(t *testing.T) {
 	for _, piece := range []int{100, 10_000, 16 << 10, 16<<10 + 1, 99_999, size} {
 		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 			before := onLoan.Load()
-			c.writeOptions = newWriteOptions(size, nil)
+			c.writeOptions = newWriteOptions(size, nil, nil)
 			w, err := c.NextWriter(BinaryMessage)
 			require.NoError(t, err)
 			got := allocated(func() {
@@ -479,7 +479,7 @@ func TestFragmentsOfTheDocumentation(t *testing.T) {
 		p.want("first", beginBinary, ascii(40_000)[:17_000])
 		p.want("second", moreData, ascii(40_000)[17_000:34_000])
 		p.want("last", finContinue, ascii(40_000)[34_000:])
-		c.writeOptions = newWriteOptions(40_000, nil)
+		c.writeOptions = newWriteOptions(40_000, nil, nil)
 		write()
 		p.want("one frame", finBinary, ascii(40_000))
 	})

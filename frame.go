@@ -170,6 +170,7 @@ var (
 	errClosePayloadTooShort = &ProtocolError{CloseProtocolError, "close payload of one byte", "RFC 6455 section 5.5.1"}
 	errCloseCode            = &ProtocolError{CloseProtocolError, "close code that must not be sent", "RFC 6455 section 7.4"}
 	errCloseReason          = &ProtocolError{CloseInvalidFramePayloadData, "close reason is not UTF-8", "RFC 6455 section 5.5.1"}
+	errCorruptDeflate       = &ProtocolError{CloseInvalidFramePayloadData, "compressed message is corrupt", "RFC 7692 section 7.2.2"}
 	errInvalidUTF8          = &ProtocolError{CloseInvalidFramePayloadData, "text message is not UTF-8", "RFC 6455 section 8.1"}
 )
 

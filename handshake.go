@@ -218,11 +218,14 @@ func checkResponseHeader(h http.Header) error {
 // appendResponse appends the server's opening handshake, RFC 6455 §4.2.2. h
 // was judged by checkResponseHeader; the library's own headers in it are left
 // out.
-func appendResponse(dst []byte, key, subprotocol string, h http.Header) []byte {
+func appendResponse(dst []byte, key, subprotocol, extensions string, h http.Header) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
 	dst = appendField(dst, "Sec-WebSocket-Accept", acceptKey(key))
 	if subprotocol != "" {
 		dst = appendField(dst, "Sec-WebSocket-Protocol", subprotocol)
+	}
+	if extensions != "" {
+		dst = appendField(dst, "Sec-WebSocket-Extensions", extensions)
 	}
 	for name, values := range h {
 		if slices.Contains(ownResponseHeaders, textproto.CanonicalMIMEHeaderKey(name)) {
@@ -241,31 +244,33 @@ func appendField(dst []byte, name, value string) []byte {
 }
 
 // checkResponse judges a server's opening handshake by RFC 6455 §4.1 and
-// returns the subprotocol it chose.
-func checkResponse(status int, h http.Header, key string, offered []string) (subprotocol string, err error) {
+// returns what it chose of the subprotocols and the compression that were
+// offered.
+func checkResponse(status int, h http.Header, key string, offered []string, o *Compression) (subprotocol string, agreed *Compression, err error) {
 	upgrade, accept := h["Upgrade"], h["Sec-Websocket-Accept"]
 	switch {
 	case status != http.StatusSwitchingProtocols:
-		return "", fmt.Errorf("websocket: the server answered with status %d, not 101", status)
+		return "", nil, fmt.Errorf("websocket: the server answered with status %d, not 101", status)
 	case len(upgrade) != 1 || !equalFoldASCII(trimSpace(upgrade[0]), "websocket"):
-		return "", errors.New("websocket: the response's Upgrade header is not 'websocket'")
+		return "", nil, errors.New("websocket: the response's Upgrade header is not 'websocket'")
 	case !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade"):
-		return "", errors.New("websocket: no 'upgrade' token in the response's Connection header")
+		return "", nil, errors.New("websocket: no 'upgrade' token in the response's Connection header")
 	case len(accept) != 1 || trimSpace(accept[0]) != acceptKey(key):
-		return "", errors.New("websocket: the response's Sec-WebSocket-Accept header does not answer the key")
-	}
-	if extensions, ok := httpfield.ParseExtensions(h["Sec-Websocket-Extensions"]); !ok || len(extensions) > 0 {
-		return "", errors.New("websocket: the server chose an extension that was not offered")
+		return "", nil, errors.New("websocket: the response's Sec-WebSocket-Accept header does not answer the key")
 	}
 	switch protocols := h["Sec-Websocket-Protocol"]; {
 	case len(protocols) > 1:
-		return "", errors.New("websocket: the server chose more than one subprotocol")
+		return "", nil, errors.New("websocket: the server chose more than one subprotocol")
 	case len(protocols) == 1:
 		if subprotocol = trimSpace(protocols[0]); !slices.Contains(offered, subprotocol) {
-			return "", errors.New("websocket: the server chose a subprotocol that was not offered")
+			return "", nil, errors.New("websocket: the server chose a subprotocol that was not offered")
 		}
 	}
-	return subprotocol, nil
+	agreed, err = o.judgeAnswer(h["Sec-Websocket-Extensions"])
+	if err != nil {
+		return "", nil, err
+	}
+	return subprotocol, agreed, nil
 }
 
 // IsWebSocketUpgrade reports whether the request asks for an upgrade to the

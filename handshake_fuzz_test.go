@@ -105,7 +105,7 @@ func FuzzHandshakeRequest(f *testing.F) {
 		require.NoError(t, err)
 		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 		require.Equal(t, []string{base64.StdEncoding.EncodeToString(sum[:])}, response.Header["Sec-Websocket-Accept"])
-		chosen, err := checkResponse(response.StatusCode, response.Header, key, Subprotocols(r))
+		chosen, _, err := checkResponse(response.StatusCode, response.Header, key, Subprotocols(r), nil)
 		require.NoError(t, err)
 		require.Equal(t, ws.Subprotocol(), chosen)
 		require.Equal(t, slices.ContainsFunc(hsOffered, func(p string) bool { return slices.Contains(Subprotocols(r), p) }), chosen != "")

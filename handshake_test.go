@@ -404,11 +404,11 @@ func TestResponseHeaderIsJudged(t *testing.T) {
 // RFC 6455 §4.2.2, step 5: the response, whole.
 func TestResponseBytes(t *testing.T) {
 	require.Equal(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Accept: "+hsAccept+"\r\n\r\n", string(appendResponse(nil, hsKey, "", nil)))
+		"Sec-WebSocket-Accept: "+hsAccept+"\r\n\r\n", string(appendResponse(nil, hsKey, "", "", nil)))
 	require.Equal(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Accept: "+hsAccept+"\r\nSec-WebSocket-Protocol: chat\r\n"+
 		"Set-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\n",
-		string(appendResponse(nil, hsKey, "chat", http.Header{
+		string(appendResponse(nil, hsKey, "chat", "", http.Header{
 			"Set-Cookie": {"a=b", "c=d"}, "upgrade": {"h2c"}, "Connection": {"close"}, "Sec-WebSocket-Accept": {"x"},
 			"Sec-Websocket-Protocol": {"other"}, "sec-websocket-protocol": {"third"},
 		})), "the handshake's own headers are there once")
@@ -511,7 +511,9 @@ func TestResponseIsJudged(t *testing.T) {
 	read := func(t *testing.T, c hsResponse) (string, error) {
 		r, err := http.ReadResponse(bufio.NewReader(strings.NewReader(c.raw())), nil)
 		require.NoError(t, err)
-		return checkResponse(r.StatusCode, r.Header, hsKey, hsOffered)
+		subprotocol, agreed, err := checkResponse(r.StatusCode, r.Header, hsKey, hsOffered, nil)
+		require.Nil(t, agreed)
+		return subprotocol, err
 	}
 	for _, c := range hsBadResponses() {
 		t.Run(c.name, func(t *testing.T) {
@@ -542,9 +544,9 @@ func TestResponseSuitsRequest(t *testing.T) {
 		require.Equal(t, hs.key, key)
 
 		chosen := selectSubprotocol([]string{"superchat", "chat"}, Subprotocols(hsParse(t, raw.String())), nil)
-		response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(appendResponse(nil, key, chosen, nil)))), hs.request)
+		response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(appendResponse(nil, key, chosen, "", nil)))), hs.request)
 		require.NoError(t, err)
-		got, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered)
+		got, _, err := checkResponse(response.StatusCode, response.Header, hs.key, hs.offered, hs.compression)
 		require.NoError(t, err)
 		require.Equal(t, chosen, got)
 	}

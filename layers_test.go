@@ -50,6 +50,8 @@ var fileLayers = map[string]struct {
 	"handshake.go": {rules, []string{"crypto/sha1", "encoding/base64", "errors", "fmt", "net/http", "net/textproto",
 		"net/url", "slices", "strings", "golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
 
+	"compress.go": {rules, []string{"errors", "fmt", "strconv", "strings", internalPath + "httpfield"}},
+
 	"transport.go": {wait, []string{"errors", "io", "net", "syscall"}},
 	"inline.go":    {wait, []string{"net"}},
 	"raw_unix.go":  {wait, []string{"errors", "io", "net", "os", "syscall"}},
@@ -57,7 +59,9 @@ var fileLayers = map[string]struct {
 
 	"conn.go":          {connection, []string{"net", "sync/atomic", "time"}},
 	"conn_close.go":    {connection, nil},
+	"conn_compress.go": {connection, []string{"math", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_handlers.go": {connection, []string{"time"}},
+	"conn_inflate.go":  {connection, []string{"io", "math", "sync", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_lead.go":     {connection, []string{"slices", "sync", "time", internalPath + "bufpool"}},
 	"conn_pong.go":     {connection, []string{internalPath + "bufpool"}},
 	"conn_maskkey.go":  {connection, []string{"crypto/rand", "encoding/binary", "sync"}},
@@ -67,7 +71,7 @@ var fileLayers = map[string]struct {
 	"conn_write.go":    {connection, []string{"io", "time", internalPath + "bufpool"}},
 	"join.go":          {connection, []string{"io", "strings"}},
 	"json.go":          {connection, []string{"bytes", "encoding/json", "io"}},
-	"prepared.go":      {connection, nil},
+	"prepared.go":      {connection, []string{"sync", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_writer.go":   {connection, []string{"io", internalPath + "bufpool"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},

@@ -173,7 +173,7 @@ func pxTarget(conn net.Conn, config *tls.Config) {
 	if err != nil {
 		return
 	}
-	if _, err := conn.Write(appendResponse(nil, r.Header.Get("Sec-Websocket-Key"), "", nil)); err == nil {
+	if _, err := conn.Write(appendResponse(nil, r.Header.Get("Sec-Websocket-Key"), "", "", nil)); err == nil {
 		_ = echo(newConn(conn, connOptions{server: true}))
 	}
 }

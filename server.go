@@ -56,8 +56,13 @@ type Upgrader struct {
 	// A request without an Origin does not come from a browser and passes.
 	CheckOrigin func(r *http.Request) bool
 
-	// EnableCompression is accepted and negotiates nothing yet.
+	// EnableCompression lets clients have messages compressed, by
+	// permessage-deflate (RFC 7692), each by itself. The default is not to.
 	EnableCompression bool
+
+	// Compression says more about compression, and turns it on, if it is not
+	// nil.
+	Compression *Compression
 
 	// InsecureSkipUTF8Check takes text messages as they are, valid UTF-8 or
 	// not, against RFC 6455 §8.1.
@@ -91,12 +96,17 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if !checkOrigin(r) {
 		return nil, u.refuse(w, r, refuse(http.StatusForbidden, "websocket: request origin not allowed by Upgrader.CheckOrigin"))
 	}
+	compression, err := u.Compression.withDefaults(u.EnableCompression)
+	if err != nil {
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
+	}
 	conn, buffered, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
 	}
 	subprotocol := selectSubprotocol(u.Subprotocols, Subprotocols(r), responseHeader)
-	response := appendResponse(make([]byte, 0, 512), key, subprotocol, responseHeader)
+	extensions, compression := compression.acceptOffer(r.Header["Sec-Websocket-Extensions"])
+	response := appendResponse(make([]byte, 0, 512), key, subprotocol, extensions, responseHeader)
 	if err := u.respond(conn, response); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -105,7 +115,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		server:       true,
 		skipUTF8:     u.InsecureSkipUTF8Check,
 		subprotocol:  subprotocol,
-		writeOptions: newWriteOptions(u.WriteBufferSize, u.WriteBufferPool),
+		writeOptions: newWriteOptions(u.WriteBufferSize, u.WriteBufferPool, compression),
+		compression:  compression,
 		buffered:     buffered,
 	}), nil
 }

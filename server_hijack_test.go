@@ -47,7 +47,7 @@ func hsUpgradeOver(t *testing.T, brw func(server net.Conn) *bufio.ReadWriter) (c
 	require.NoError(t, err)
 	require.Same(t, server, ws.NetConn())
 	t.Cleanup(func() { _, _ = client.Close(), ws.Close() })
-	want := appendResponse(nil, hsKey, "", nil)
+	want := appendResponse(nil, hsKey, "", "", nil)
 	got := make([]byte, len(want))
 	_, err = io.ReadFull(client, got)
 	require.NoError(t, err)

@@ -410,7 +410,7 @@ func TestUpgradeResponse(t *testing.T) {
 				_, err := io.WriteString(conn, hsRequest("", c.offer...))
 				require.NoError(t, err)
 				head, _ := hsReadHead(t, conn)
-				require.Equal(t, string(appendResponse(nil, hsKey, "", nil))[:len(head)-len(c.want)-2]+c.want+"\r\n", head)
+				require.Equal(t, string(appendResponse(nil, hsKey, "", "", nil))[:len(head)-len(c.want)-2]+c.want+"\r\n", head)
 				ws := <-conns
 				require.Equal(t, c.chosen, ws.Subprotocol())
 				require.NoError(t, ws.Close())

@@ -1,12 +1,22 @@
-// Package bufpool lends the buffers that connections read into and build
-// frames in. A connection holds one only while bytes are in hand.
+// Package bufpool lends the buffers that connections read into, build frames in
+// and compress with. A connection holds one only while bytes are in hand.
 package bufpool
 
 import "sync"
 
-// Size is the number of bytes in a pooled buffer: 16 KiB of payload and the
-// header before it.
-const Size = 16<<10 + 16
+// headroom is what buffers have beyond a power of two of payload: the header
+// before it.
+const headroom = 16
+
+// Size is the number of bytes in the smallest of pooled buffers: 16 KiB of
+// payload and the header before it.
+const Size = 16<<10 + headroom
+
+// sizes are the pooled ones. All but the first are for whole messages that have
+// to be in one piece.
+var sizes = [...]int{Size, 64<<10 + headroom, 256<<10 + headroom, 1<<20 + headroom}
+
+var pools [len(sizes)]sync.Pool
 
 // A Buffer is memory and the part of it that is in use, Data[R:W].
 type Buffer struct {
@@ -17,33 +27,40 @@ type Buffer struct {
 // Bytes returns the part in use.
 func (b *Buffer) Bytes() []byte { return b.Data[b.R:b.W] }
 
-var pool = sync.Pool{New: func() any { return &Buffer{Data: make([]byte, Size)} }}
-
 // OnLoan, if not nil, is told +1 for each Get and -1 for each Put. It is for
 // tests that look for leaks, and is set before the first Get.
 var OnLoan func(delta int)
 
-// Get returns an empty buffer of Size bytes, or of least bytes where that is
-// more. What its memory holds is arbitrary.
+// Get returns an empty buffer of the smallest pooled size that has least bytes,
+// or of least bytes where that is more than all of them. What its memory holds
+// is arbitrary.
 func Get(least int) *Buffer {
 	if OnLoan != nil {
 		OnLoan(+1)
 	}
-	if least > Size {
-		return &Buffer{Data: make([]byte, least)}
+	for i, size := range sizes {
+		if least <= size {
+			if b, ok := pools[i].Get().(*Buffer); ok {
+				return b
+			}
+			return &Buffer{Data: make([]byte, size)}
+		}
 	}
-	return pool.Get().(*Buffer)
+	return &Buffer{Data: make([]byte, least)}
 }
 
 // Put takes back a buffer that came from Get and that nothing points into any
-// more. One above Size is left to the garbage collector.
+// more. One that is larger than the pooled sizes is left to the garbage
+// collector.
 func Put(b *Buffer) {
 	if OnLoan != nil {
 		OnLoan(-1)
 	}
-	if len(b.Data) != Size {
-		return
+	for i, size := range sizes {
+		if len(b.Data) == size {
+			b.R, b.W = 0, 0
+			pools[i].Put(b)
+			return
+		}
 	}
-	b.R, b.W = 0, 0
-	pool.Put(b)
 }

@@ -7,18 +7,19 @@ import (
 )
 
 func TestGetIsEmptyAndLargeEnough(t *testing.T) {
-	for _, least := range []int{0, 1, Size - 1, Size, Size + 1, 10 * Size} {
-		b := Get(least)
-		require.Len(t, b.Data, max(least, Size), "at least %d", least)
-		require.Empty(t, b.Bytes())
-		b.R, b.W = 3, 7 // as somebody who used it
-		require.Len(t, b.Bytes(), 4)
-		Put(b)
-	}
-	for range 100 {
-		b := Get(Size)
-		require.Len(t, b.Data, Size, "only buffers of the common size come back")
-		require.Empty(t, b.Bytes())
+	for least, want := range map[int]int{
+		0: Size, 1: Size, Size - 1: Size, Size: Size,
+		Size + 1: sizes[1], sizes[1]: sizes[1], sizes[1] + 1: sizes[2],
+		1 << 20: sizes[3], sizes[3]: sizes[3], sizes[3] + 1: sizes[3] + 1, 5 << 20: 5 << 20,
+	} {
+		for range 100 {
+			b := Get(least)
+			require.Len(t, b.Data, want, "at least %d", least)
+			require.Empty(t, b.Bytes())
+			b.R, b.W = 3, 7 // as somebody who used it
+			require.Len(t, b.Bytes(), 4)
+			Put(b)
+		}
 	}
 }
 

@@ -1,0 +1,216 @@
+package websocket
+
+import (
+	"math"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+	"github.com/seed62ce5aa7/websocket/internal/deflate"
+)
+
+// contexts are what a connection keeps between compressed messages where
+// context is taken over (RFC 7692 §7.1.1), each from the first one on.
+type contexts struct {
+	sends    bool             // the messages that we send refer to earlier ones
+	receives bool             // the peer's may
+	sent     *deflate.Context // the leader's
+	received *deflate.Window  // the reader's
+}
+
+// startCompression has a new connection do what was agreed on.
+func (c *Conn) startCompression(o *Compression) {
+	c.sendBits, c.receiveBits = uint8(o.SendWindowBits), uint8(o.ReceiveWindowBits)
+	c.level.Store(int32(o.Level))
+	if o.SendContextTakeover || o.ReceiveContextTakeover {
+		c.contexts = &contexts{sends: o.SendContextTakeover, receives: o.ReceiveContextTakeover}
+	}
+}
+
+// Compression returns what both sides agreed on and is now in force, with the
+// defaults filled in; ok is false if messages are not compressed.
+func (c *Conn) Compression() (agreed Compression, ok bool) {
+	if c.sendBits == 0 {
+		return Compression{}, false
+	}
+	agreed = Compression{
+		SendWindowBits:    int(c.sendBits),
+		ReceiveWindowBits: int(c.receiveBits),
+		Level:             int(c.level.Load()),
+	}
+	if c.contexts != nil {
+		agreed.SendContextTakeover, agreed.ReceiveContextTakeover = c.contexts.sends, c.contexts.receives
+	}
+	if c.writeOptions != nil {
+		agreed.Threshold = c.writeOptions.threshold
+	}
+	agreed.Threshold = agreed.threshold()
+	return agreed, true
+}
+
+// EnableWriteCompression turns the compression of later messages on, which it
+// is at first, or off. It has no effect where compression was not negotiated.
+func (c *Conn) EnableWriteCompression(enable bool) { c.plainSends.Store(!enable) }
+
+// SetCompressionLevel sets the level of compression of later messages, from -2
+// to 9 as in compress/flate; another one is an error. There are two that
+// compress: a fast one for less than 4 and the default, -1, and one that
+// searches more for 4 and above. With 0 messages are sent as they are. It has no
+// effect where compression was not negotiated.
+func (c *Conn) SetCompressionLevel(level int) error {
+	if !validCompressionLevel(level) {
+		return errCompressionLevel
+	}
+	c.level.Store(int32(level))
+	return nil
+}
+
+// leastDenseLevel is the first level of SetCompressionLevel that is more than
+// fast.
+const leastDenseLevel = 4
+
+// compresses reports whether a message of a type and size is to be compressed,
+// and how.
+func (c *Conn) compresses(op opcode, size int) (deflate.Level, bool) {
+	if c.sendBits == 0 || !op.isData() || c.plainSends.Load() {
+		return 0, false
+	}
+	threshold := messageThreshold
+	switch {
+	case c.writeOptions != nil && c.writeOptions.threshold > 0:
+		threshold = c.writeOptions.threshold
+	case c.takesOver():
+		threshold = takeoverThreshold
+	}
+	level := c.level.Load()
+	if size < threshold || level == 0 {
+		return 0, false
+	}
+	if level >= leastDenseLevel {
+		return deflate.Dense, true
+	}
+	return deflate.Fast, true
+}
+
+// takesOver reports whether the messages that we send refer to earlier ones.
+func (c *Conn) takesOver() bool { return c.contexts != nil && c.contexts.sends }
+
+// sendContext is what the next message may refer to, or nil. The caller leads.
+func (c *Conn) sendContext() *deflate.Context {
+	if !c.takesOver() {
+		return nil
+	}
+	if c.contexts.sent == nil {
+		c.contexts.sent = deflate.NewContext(int(c.sendBits))
+	}
+	return c.contexts.sent
+}
+
+// writeMessage sends a message in one frame, compressed where that is wanted and
+// makes it smaller. What refers to earlier messages is compressed in the order
+// of the frames, and becomes one of those once it was sent; else compression
+// does not hold up other writers.
+func (c *Conn) writeMessage(op opcode, data []byte) error {
+	h := header{fin: true, opcode: op}
+	level, compresses := c.compresses(op, len(data))
+	if !compresses {
+		return c.writeFrame(h, data, writeDeadline{})
+	}
+	buf := emptied(bufpool.Get(headerRoom + len(data)))
+	defer bufpool.Put(buf)
+	if !c.takesOver() {
+		c.compress(&h, buf, data, nil, level)
+	}
+	if err := c.lead(false, nil, writeDeadline{}); err != nil {
+		return err
+	}
+	defer c.follow()
+	ctx := c.sendContext()
+	if ctx != nil {
+		c.compress(&h, buf, data, ctx, level)
+	}
+	if h.rsv == 0 {
+		return c.sendFrame(h, buf, data, writeDeadline{})
+	}
+	err := c.sendFrame(h, buf, nil, writeDeadline{})
+	if err == nil && ctx != nil {
+		ctx.Commit(data)
+	}
+	return err
+}
+
+// compress puts data into buf, compressed as the payload of a frame with header
+// h, which then says so; or neither, if that would not be smaller.
+func (c *Conn) compress(h *header, buf *bufpool.Buffer, data []byte, ctx *deflate.Context, level deflate.Level) {
+	d := deflate.GetDeflater()
+	defer deflate.PutDeflater(d)
+	out, ok := d.AppendMessage(buf.Data[buf.W:buf.W], data, ctx, int(c.sendBits), level)
+	if ok {
+		buf.W += len(out)
+		h.rsv = rsv1Bit
+	}
+}
+
+// pieces are what a messageWriter needs to compress its message, while it has
+// not turned out that the message is better sent as it is.
+type pieces struct {
+	level     deflate.Level
+	stream    deflate.Stream
+	ctx       *deflate.Context // what the next piece may refer to; nil: nothing
+	temporary bool             // ctx is this message's alone
+}
+
+// maxGrowth is how much larger than n bytes a piece of that size may come out.
+func maxGrowth(n int) int { return n/1024 + 64 }
+
+// newPieces returns nil if a message of the type is not to be compressed.
+func (c *Conn) newPieces(op opcode) *pieces {
+	if level, ok := c.compresses(op, math.MaxInt); ok {
+		return &pieces{level: level}
+	}
+	return nil
+}
+
+// fragment returns a buffer with data, compressed as the payload of a frame with
+// header h; or nil where data begins the message, which is then to be sent as it
+// is. The caller leads.
+func (p *pieces) fragment(c *Conn, h *header, data []byte) *bufpool.Buffer {
+	begins := h.opcode != opContinuation
+	if begins {
+		p.ctx = c.sendContext()
+	}
+	buf := emptied(bufpool.Get(headerRoom + len(data) + maxGrowth(len(data))))
+	if begins && h.fin {
+		if _, ok := c.compresses(h.opcode, len(data)); ok {
+			c.compress(h, buf, data, p.ctx, p.level)
+		}
+	} else {
+		if p.ctx == nil {
+			p.ctx, p.temporary = deflate.GetContext(int(c.sendBits)), true
+		}
+		d := deflate.GetDeflater()
+		defer deflate.PutDeflater(d)
+		buf.W += len(d.AppendPiece(buf.Data[buf.W:buf.W], data, p.ctx, &p.stream, p.level, h.fin))
+		if begins && len(buf.Bytes()) < len(data) {
+			h.rsv = rsv1Bit
+		}
+	}
+	if begins && h.rsv == 0 {
+		bufpool.Put(buf)
+		return nil
+	}
+	return buf
+}
+
+// sent is called when data went out, compressed.
+func (p *pieces) sent(data []byte) {
+	if p.ctx != nil {
+		p.ctx.Commit(data)
+	}
+}
+
+// end lets go of what the message needed. A nil p has nothing.
+func (p *pieces) end() {
+	if p != nil && p.temporary {
+		deflate.PutContext(p.ctx)
+		p.ctx, p.temporary = nil, false
+	}
+}
