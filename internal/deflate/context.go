@@ -26,6 +26,8 @@ type Context struct {
 	at    uint32   // the position that the next byte will have, modulo 2^32
 	have  int      // bytes in the ring, up to len(ring)
 	bits  int
+
+	refused uint8 // messages in a row that would not have become smaller
 }
 
 // NewContext returns an empty Context for a window of 2^bits bytes; bits is 8
@@ -51,6 +53,34 @@ func (c *Context) Commit(src []byte) {
 	n := copy(c.ring[at:], src)
 	copy(c.ring, src[n:])
 	c.at += uint32(len(src))
+}
+
+// A message that repeats nothing does not become smaller, and so is sent as it is
+// and is no history; which, of a connection whose messages are short and resemble
+// only each other, would be true of every message for ever. A context therefore
+// wants some messages although they cost up to primingCost bytes more: those that
+// come before it is half full, and then one in primingInterval of those in a row
+// that were refused. The cost is that of a fixed block of literals below 144, as
+// text is; random bytes cost more and are not wanted.
+const (
+	primingCost     = 2
+	primingInterval = 16
+	primingLeast    = 16 // bytes of a message
+)
+
+// wants reports whether a message of n bytes may cost primingCost.
+func (c *Context) wants(n int) bool {
+	return n >= primingLeast && (c.have < len(c.ring)/2 || c.refused >= primingInterval)
+}
+
+// compressed notes whether a message was compressed or refused.
+func (c *Context) compressed(ok bool) {
+	switch {
+	case ok:
+		c.refused = 0
+	case c.refused < primingInterval:
+		c.refused++
+	}
 }
 
 // pieceContexts has a pool for each number of window bits.

@@ -28,8 +28,9 @@ const (
 // A Deflater has the memory that compression needs only while it runs. It is
 // not safe for concurrent use.
 type Deflater struct {
-	seqs  [maxSeqs]seq // what the block in work is made of
-	nseqs int
+	seqs    [maxSeqs]seq // what the block in work is made of
+	nseqs   int
+	matched int // bytes that the matches of seqs stand for
 
 	table [1 << maxTableBits]uint16 // for messages without a Context
 
@@ -37,6 +38,8 @@ type Deflater struct {
 	distFreq [numDist]uint32
 	litCode  [numLit]code
 	distCode [numDist]code
+	litUsed  [numLit]uint16 // the symbols that occur, ascending
+	distUsed [numLit]uint16
 
 	build  treeBuilder
 	header header
@@ -66,7 +69,11 @@ func PutDeflater(d *Deflater) {
 // If src would not become smaller, or not fit, ok is false and out is dst: the
 // message is to be sent as it is. If ok, at least one byte was appended.
 func (d *Deflater) AppendMessage(dst, src []byte, ctx *Context, bits int, level Level) (out []byte, ok bool) {
-	room := min(cap(dst)-len(dst), len(src)-1)
+	most := len(src) - 1
+	if ctx != nil && ctx.wants(len(src)) {
+		most = len(src) + primingCost
+	}
+	room := min(cap(dst)-len(dst), most)
 	if room <= 0 {
 		return dst, false
 	}
@@ -77,7 +84,11 @@ func (d *Deflater) AppendMessage(dst, src []byte, ctx *Context, bits int, level 
 	} else {
 		m.useTable(d.table[:], len(src), bits)
 	}
-	if !d.blocks(&w, &m, src, level) || !w.end() {
+	ok = d.blocks(&w, &m, src, level) && w.end()
+	if ctx != nil {
+		ctx.compressed(ok)
+	}
+	if !ok {
 		return dst, false
 	}
 	return dst[:len(dst)+w.n], true
@@ -123,7 +134,7 @@ func (d *Deflater) blocks(w *bitWriter, m *matcher, src []byte, level Level) boo
 		if to-from > maxBlock {
 			to = from + blockSize
 		}
-		d.nseqs = 0
+		d.nseqs, d.matched = 0, 0
 		if level == Fast {
 			to = d.matchFast(m, src, from, to)
 		} else {

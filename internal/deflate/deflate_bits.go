@@ -26,8 +26,8 @@ func (w *bitWriter) put(v uint64, n uint) {
 
 // flush moves the bits that fill bytes to buf.
 func (w *bitWriter) flush() {
-	if b := w.buf[w.n:]; len(b) >= 8 {
-		binary.LittleEndian.PutUint64(b, w.acc)
+	if w.n+8 <= len(w.buf) {
+		binary.LittleEndian.PutUint64(w.buf[w.n:w.n+8], w.acc)
 		w.n += int(w.nbits >> 3)
 		w.acc >>= w.nbits & 56
 		w.nbits &= 7

@@ -266,4 +266,3 @@ func (r *tokenReader) content(litLengths, distLengths []int) error {
 		}
 	}
 }
-

@@ -5,9 +5,11 @@ import (
 	"slices"
 )
 
+// The sizes of the two alphabets, rounded up so that they can be gone through in
+// eights.
 const (
-	numLit     = 286 // literals, end of block, lengths (RFC 1951 §3.2.5)
-	numDist    = 30
+	numLit     = 288 // literals, end of block, lengths (RFC 1951 §3.2.5); two do not occur
+	numDist    = 32  // likewise
 	endOfBlock = 256
 
 	maxCodeLen   = 15 // of literals, lengths and distances
@@ -19,87 +21,85 @@ const (
 type code uint32
 
 func (c code) bits() uint64 { return uint64(c >> 16) }
-func (c code) len() uint    { return uint(c & 0xffff) }
+func (c code) len() uint    { return uint(c & 31) }
+
+// occurring writes to used, in ascending order, the symbols whose frequency is not
+// zero, and returns how many there are.
+func occurring(used *[numLit]uint16, freq []uint32) int {
+	n := 0
+	for i := 0; i+8 <= len(freq); i += 8 {
+		f := freq[i : i+8 : i+8]
+		if f[0]|f[1]|f[2]|f[3]|f[4]|f[5]|f[6]|f[7] == 0 {
+			continue
+		}
+		for j, f := range f {
+			// Which ones occur cannot be foreseen, so there is no branch for it.
+			used[n] = uint16(i + j)
+			n += int((f | -f) >> 31)
+		}
+	}
+	return n
+}
 
 // sortBuckets is up to which frequency symbols are sorted by counting.
 const sortBuckets = 128
 
 // A treeBuilder has the memory that it takes to make codes of frequencies.
 type treeBuilder struct {
-	used   [numLit]uint16     // the symbols that occur, ascending
-	sorted [numLit + 1]uint32 // the same by frequency<<9 | symbol, ascending
+	sorted [numLit + 1]uint32 // the symbols by frequency<<9 | symbol, ascending
 	weight [numLit + 1]uint32 // of the tree's inner nodes, ascending
-	parent [numLit]uint16     // of inner nodes
+	parent [numLit + 1]uint16 // of inner nodes
 	bucket [sortBuckets + 1]uint16
 }
 
-// build makes the best codes of at most limit bits for symbols that occur freq
-// times, and returns the symbols that got one, which are good until the next
-// build. Codes of others are left as they are. At least two symbols get a code,
-// whether they occur or not: not every decoder takes an incomplete one.
-func (b *treeBuilder) build(codes []code, freq []uint32, limit int) (used []uint16) {
-	used = b.occurring(freq)
-	if len(used) < 2 {
-		for sym := uint16(0); len(used) < 2; sym++ {
-			if !slices.Contains(used, sym) {
-				used = append(used, sym)
-			}
-		}
-		slices.Sort(used)
-		codes[used[0]], codes[used[1]] = 1, 1<<16|1
-		return used
-	}
+// build makes the best codes of at most limit bits for the used symbols, which
+// occur freq times. Others' codes are left as they are.
+func (b *treeBuilder) build(codes []code, freq []uint32, used []uint16, limit int) {
 	counts := b.lengths(freq, used, limit)
 
 	// The rarest have the longest codes.
 	i := 0
 	for l := limit; l > 0; l-- {
-		for range counts[l] {
+		for end := i + int(counts[l]); i < end; i++ {
 			codes[b.sorted[i]&511] = code(l)
-			i++
 		}
 	}
 	// Codes of one length ascend with their symbols (RFC 1951 §3.2.2).
-	var next [maxCodeLen + 2]uint32
+	var next [32]uint32
 	for l := 1; l <= limit; l++ {
 		next[l+1] = (next[l] + uint32(counts[l])) << 1
 	}
 	for _, sym := range used {
-		l := codes[sym]
-		c := next[l&15]
-		next[l&15] = c + 1
-		codes[sym] = code(bits.Reverse16(uint16(c)))>>(16-l&31)<<16 | l
+		l := codes[sym] & 31
+		c := next[l]
+		next[l] = c + 1
+		codes[sym] = code(bits.Reverse16(uint16(c)))>>((16-l)&31)<<16 | l
 	}
-	return used
-}
-
-// occurring returns the symbols whose frequency is not zero.
-func (b *treeBuilder) occurring(freq []uint32) []uint16 {
-	n := 0
-	for sym, f := range freq {
-		b.used[n] = uint16(sym)
-		if f != 0 {
-			n++
-		}
-	}
-	return b.used[:n]
 }
 
 // sort fills b.sorted with the used symbols.
 func (b *treeBuilder) sort(freq []uint32, used []uint16) {
-	clear(b.bucket[:])
+	most := uint32(0)
 	for _, sym := range used {
-		b.bucket[min(freq[sym], sortBuckets)]++
+		most = max(most, freq[sym])
+	}
+	buckets := b.bucket[:min(most, sortBuckets)+1]
+	clear(buckets)
+	for _, sym := range used {
+		buckets[min(freq[sym], sortBuckets)]++
 	}
 	sum := uint16(0)
-	for i, n := range b.bucket {
-		b.bucket[i] = sum
+	for i, n := range buckets {
+		buckets[i] = sum
 		sum += n
 	}
-	frequent := b.bucket[sortBuckets]
+	frequent := len(used)
+	if most >= sortBuckets {
+		frequent = int(buckets[sortBuckets])
+	}
 	for _, sym := range used {
 		f := freq[sym]
-		at := &b.bucket[min(f, sortBuckets)]
+		at := &buckets[min(f, sortBuckets)]
 		b.sorted[*at] = f<<9 | uint32(sym)
 		*at++
 	}
@@ -108,44 +108,43 @@ func (b *treeBuilder) sort(freq []uint32, used []uint16) {
 
 // lengths returns how many codes there are to be of each length. The tree is
 // that of Huffman, built from the two sorted queues of leaves and inner nodes.
-func (b *treeBuilder) lengths(freq []uint32, used []uint16, limit int) (counts [maxCodeLen + 1]uint16) {
+func (b *treeBuilder) lengths(freq []uint32, used []uint16, limit int) (counts [32]uint16) {
 	b.sort(freq, used)
 	n := len(used)
-	const none = 1<<32 - 1
-	b.sorted[n] = none
+	const (
+		noLeaf  = 1<<23 - 1 // more than any sum of frequencies
+		noInner = 1 << 24
+	)
+	b.sorted[n] = noLeaf << 9
 	leaf, inner := 0, 0
 	for i := range n - 1 {
-		b.weight[i] = none
-		sum := uint32(0)
+		b.weight[i] = noInner
+		sum := int32(0)
 		for range 2 {
-			l, w := b.sorted[leaf]>>9, b.weight[inner]
-			if l <= w {
-				sum += l
-				leaf++
-			} else {
-				sum += w
-				b.parent[inner] = uint16(i)
-				inner++
-			}
+			l, w := int32(b.sorted[leaf]>>9), int32(b.weight[inner])
+			// As a branch, this is one that is mispredicted every other time.
+			isLeaf := (l - w - 1) >> 31 // -1 if l <= w
+			sum += w + (l-w)&isLeaf
+			b.parent[inner] = uint16(i) // stays if it is inner
+			leaf -= int(isLeaf)
+			inner += 1 + int(isLeaf)
 		}
-		b.weight[i] = sum
+		b.weight[i] = uint32(sum)
 	}
 	// From the root down, each inner node makes of one code two that are one bit
 	// longer; or, where that would be too long, of one of the longest that can be.
 	depth := &b.weight
-	counts[0] = 1
-	for i := n - 2; i >= 0; i-- {
-		at := uint32(0)
-		if i < n-2 {
-			at = depth[b.parent[i]] + 1
-		}
+	depth[n-2] = 0
+	counts[1] = 2
+	for i := n - 3; i >= 0; i-- {
+		at := depth[b.parent[i]] + 1
 		depth[i] = at
 		at = min(at, uint32(limit)-1)
-		for counts[at] == 0 {
+		for counts[at&31] == 0 {
 			at--
 		}
-		counts[at]--
-		counts[at+1] += 2
+		counts[at&31]--
+		counts[(at+1)&31] += 2
 	}
 	return counts
 }

@@ -21,9 +21,13 @@ type header struct {
 	lits   int // of how many symbols there is a length: one more than the last used
 	dists  int
 	orders int // of how many headerOrder
-	freq   [numHeader]uint32
+	freq   [headerFreqs]uint32
 	codes  [numHeader]code
+	used   [numLit]uint16
 }
+
+// headerFreqs is numHeader, rounded up to eights.
+const headerFreqs = 24
 
 // make prepares the header for two codes, of which litUsed and distUsed are the
 // symbols that have one, and returns its size in bits, those of the block's type
@@ -34,8 +38,10 @@ func (h *header) make(b *treeBuilder, lit, dist []code, litUsed, distUsed []uint
 	h.lits = h.lengths(lit, litUsed)
 	h.dists = h.lengths(dist, distUsed)
 	clear(h.codes[:])
+	used := h.used[:occurring(&h.used, h.freq[:])]
+	b.build(h.codes[:], h.freq[:], used, maxHeaderLen)
 	size := 3 + 5 + 5 + 4
-	for _, sym := range b.build(h.codes[:], h.freq[:], maxHeaderLen) {
+	for _, sym := range used {
 		size += int(h.freq[sym]) * (int(h.codes[sym].len()) + int(headerExtra[sym]))
 	}
 	h.orders = numHeader

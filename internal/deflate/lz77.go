@@ -30,29 +30,41 @@ type matcher struct {
 	at     uint32   // the position of src[0]
 	have   int      // bytes of ring that may be referred to
 	window int      // the largest distance
+	lead   uint     // for hash
 }
 
 func (m *matcher) useContext(c *Context) {
-	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring)}
+	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring), lead: 32}
 }
 
 // useTable makes m one for a message of n bytes by itself.
 func (m *matcher) useTable(table []uint16, n, windowBits int) {
 	size := min(max(bits.Len(uint(n)), 8), maxTableBits)
-	*m = matcher{table: table[:1<<size], window: 1 << windowBits}
+	*m = matcher{table: table[:1<<size], window: 1 << windowBits, lead: 32}
+	if n >= 8192 {m.lead = 24}
 	clear(m.table)
 }
 
 // shift is by how much a hash must be shifted to be an index of the table.
 func (m *matcher) shift() uint {
-	return uint(32 - bits.TrailingZeros(uint(len(m.table))))
+	return uint(64 - bits.TrailingZeros(uint(len(m.table))))
 }
 
-func get32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
-func get64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+func get32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i : i+4]) }
+func get64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
 
-// hash4 spreads four bytes over 32 bits, the upper of which are the best.
-func hash4(v uint32) uint32 { return v * 0x9E3779B1 }
+// load returns eight bytes at i, or four if there are not as many.
+func load(b []byte, i int) uint64 {
+	if i+8 <= len(b) {
+		return get64(b, i)
+	}
+	return uint64(get32(b, i))
+}
+
+// hash is of the low four or five bytes of v, with a lead of 32 or 24 bits.
+func hash(v uint64, lead, shift uint) uint32 {
+	return uint32(v << (lead & 63) * 0x9E3779B185EBCA87 >> (shift & 63))
+}
 
 // matchLen returns how many bytes a and b have in common at their beginning.
 func matchLen(a, b []byte) int {
@@ -67,6 +79,13 @@ func matchLen(a, b []byte) int {
 	for ; i < n && a[i] == b[i]; i++ {
 	}
 	return i
+}
+
+// ringHas reports whether v is at t, which is negative, in the ring. It does not look
+// for those few that are not in one piece.
+func (m *matcher) ringHas(t int, v uint32) bool {
+	r := int(m.at+uint32(t)) & (len(m.ring) - 1)
+	return t <= -4 && r+4 <= len(m.ring) && get32(m.ring, r) == v
 }
 
 // inRing returns how many bytes src[s:to] has in common with what is dist before
@@ -94,6 +113,7 @@ func (d *Deflater) add(literals, length, dist int) {
 	}
 	d.seqs[d.nseqs] = seq(literals<<23 | (length-3)<<15 | (dist - 1))
 	d.nseqs++
+	d.matched += length
 }
 
 // full reports whether the block must end: whatever literals are left in it and a
