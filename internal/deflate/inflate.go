@@ -71,23 +71,21 @@ type Inflater struct {
 
 	// The message.
 	window       *Window
-	windowBits   uint8
+	windowBits   uint8  // 8 less
 	total        uint64 // output before this call
 	before       uint64 // output before this block
 	empty        uint64 // blocks without output
 	emptyDynamic uint64
 
 	// The codes of the block.
-	lit, dist         []uint32
-	litMask, distMask uint
+	lit  *[decLitSize]uint32
+	dist *[decDistSize]uint32
 
 	// The header of a dynamic block while it is read.
 	litSymbols, distSymbols, codeLengths int
 	next                                 int   // symbol, or index of a length of the code of lengths
 	previous                             uint8 // length
-	preMask                              uint
 	listed                               int
-	litListed                            int
 
 	list    [decLitSymbols + decDistSymbols + 1]uint16 // see buildDecTable; one more is written to and not used
 	sorted  [decLitSymbols]uint16
@@ -104,7 +102,7 @@ func (z *Inflater) begin(windowBits int, w *Window) {
 	z.bits, z.nbits = 0, 0
 	z.phase, z.final, z.marker, z.err = atBlock, false, false, nil
 	z.length = 0
-	z.window, z.windowBits = w, uint8(windowBits)
+	z.window, z.windowBits = w, uint8(windowBits-8)
 	z.total, z.before, z.empty, z.emptyDynamic = 0, 0, 0, 0
 }
 

@@ -1,22 +1,35 @@
 package deflate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // fill takes bytes of src from i on into the bit buffer, until it has at least 56 bits or
 // src is used up, and returns where src goes on.
 func (z *Inflater) fill(src []byte, i int) int {
-	if len(src)-i >= 8 {
-		z.bits |= binary.LittleEndian.Uint64(src[i:]) << (z.nbits & 63)
-		i += int(63-z.nbits) >> 3
-		z.nbits |= 56
-		z.bits &= 1<<(z.nbits&63) - 1
-		return i
-	}
-	for ; z.nbits < 56 && i < len(src); i++ {
-		z.bits |= uint64(src[i]) << (z.nbits & 63)
-		z.nbits += 8
-	}
+	z.bits, z.nbits, i = refill(z.bits, z.nbits, src, i)
 	return i
+}
+
+// refill is fill for a bit buffer in hand, which has at most 63 bits and zeros above.
+func refill(bits uint64, nbits uint, src []byte, i int) (uint64, uint, int) {
+	rest := len(src) - i
+	var next uint64
+	switch {
+	case rest >= 8:
+		next = binary.LittleEndian.Uint64(src[i:])
+	case len(src) >= 8:
+		next = binary.LittleEndian.Uint64(src[len(src)-8:]) >> (64 - uint(rest)*8)
+	default:
+		for k := len(src) - 1; k >= i; k-- {
+			next = next<<8 | uint64(src[k])
+		}
+	}
+	n := uint(min(rest, int(63-nbits)>>3))
+	bits |= next << (nbits & 63)
+	nbits += n * 8
+	return bits & (1<<(nbits&63) - 1), nbits, i + int(n)
 }
 
 // take uses up n bits.
@@ -41,9 +54,7 @@ func (z *Inflater) readHeader(src []byte, i int) (int, verdict) {
 		z.phase = atStored
 		z.take(z.nbits & 7)
 	case 1:
-		z.lit, z.litMask = decFixedLit[:], uint(len(decFixedLit)-1)
-		dist := &decFixedDist[z.windowBits&15]
-		z.dist, z.distMask = dist[:], uint(len(dist)-1)
+		z.lit, z.dist = &decFixedLit, &decFixedDist[z.windowBits&7]
 		z.phase = inSymbols
 	case 2:
 		z.phase = atDynamic
@@ -121,13 +132,20 @@ var codeLengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 
 
 // readCodeLengths reads the code of lengths.
 func (z *Inflater) readCodeLengths(src []byte, i int) (int, verdict) {
-	for ; z.next < z.codeLengths; z.next++ {
+	for z.next < z.codeLengths {
 		if z.nbits < 3 {
 			if i = z.fill(src, i); z.nbits < 3 {
 				return i, needMore
 			}
 		}
-		z.preLens[codeLengthOrder[z.next]] = uint8(z.take(3))
+		bits, n := z.bits, min(int(z.nbits/3), z.codeLengths-z.next)
+		for _, symbol := range codeLengthOrder[z.next : z.next+n] {
+			z.preLens[symbol] = uint8(bits & 7)
+			bits >>= 3
+		}
+		z.bits = bits
+		z.nbits -= uint(3 * n)
+		z.next += n
 	}
 	for _, symbol := range codeLengthOrder[z.codeLengths:] {
 		z.preLens[symbol] = 0
@@ -135,7 +153,7 @@ func (z *Inflater) readCodeLengths(src []byte, i int) (int, verdict) {
 	if !z.buildPre() {
 		return i, corrupt
 	}
-	z.next, z.previous, z.listed, z.litListed = 0, noLength, 0, 0
+	z.next, z.previous, z.listed = 0, noLength, 0
 	z.counts = [2][16]uint16{}
 	z.phase = inLengths
 	return i, goOn
@@ -147,138 +165,152 @@ const noLength = 16
 // buildPre makes the table of the code of lengths. Unlike the other two, it must be a
 // complete code: none with gaps could say anything but a wrong code.
 func (z *Inflater) buildPre() bool {
-	var count [8]uint8
+	// A byte for each length: of how many codes, and before how many of these it begins.
+	var count uint64
+	used := 0
 	for _, l := range z.preLens {
-		count[l&7]++
+		count += 1 << (l & 7 * 8)
+		used += 128 >> (l & 7) & 127
 	}
-	var place [8]uint8
-	left, at, longest := 1, uint8(0), uint(0)
-	for l := uint(1); l < 8; l++ {
-		place[l] = at
-		at += count[l]
-		left = left<<1 - int(count[l])
-		if left < 0 {
-			return false
-		}
-		if count[l] != 0 {
-			longest = l
-		}
-	}
-	if left != 0 {
+	count &^= 0xff
+	if used != 128 {
 		return false
 	}
+	place := count << 8 * 0x0101010101010101
 	var sorted [32]uint8
 	for symbol, l := range z.preLens {
 		if l != 0 {
-			sorted[place[l&7]&31] = uint8(symbol)
-			place[l&7]++
+			sorted[place>>(l&7*8)&31] = uint8(symbol)
+			place += 1 << (l & 7 * 8)
 		}
 	}
 	// As in buildDecTable.
 	code, next := uint(0), uint8(0)
-	for l := uint(1); l <= longest; l++ {
-		copy(z.pre[1<<(l-1):1<<l], z.pre[:1<<(l-1)])
-		for range count[l] {
-			z.pre[code&127] = sorted[next&31]<<3 | uint8(l)
-			code = nextCode(code, l)
+	for l := uint(bits.TrailingZeros64(count)) / 8; ; l++ {
+		for range count >> (l * 8) & 0xff {
+			z.pre[mirrored[code&127<<(decLitBits-7)&(1<<decLitBits-1)]&127] = sorted[next&31]<<3 | uint8(l)
+			code += 1 << (7 - l)
 			next++
 		}
+		if l == 7 {
+			return true
+		}
+		copy(z.pre[1<<l:2<<l], z.pre[:1<<l])
 	}
-	z.preMask = 1<<longest - 1
-	return true
 }
+
+// repeats are the symbols of the code of lengths that repeat a length: by how many bits
+// say how often, and the least.
+var repeats = [4]struct{ extra, least uint8 }{{2, 3}, {3, 3}, {7, 11}, {}}
 
 // readLengths reads the lengths of the two codes and makes their tables. Most symbols
 // have no code, so only those that have one are listed.
 func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 	total := z.litSymbols + z.distSymbols
-	for z.next < total {
-		if z.nbits < 14 {
-			i = z.fill(src, i)
+	next, listed, previous := z.next, z.listed, z.previous
+	bits, nbits := z.bits, z.nbits
+	v := goOn
+	for next < total {
+		if nbits < 14 {
+			if len(src)-i >= 8 { // without a call
+				bits |= binary.LittleEndian.Uint64(src[i:]) << (nbits & 63)
+				i += int(63-nbits) >> 3
+				nbits |= 56
+			} else {
+				bits, nbits, i = refill(bits, nbits, src, i)
+			}
 		}
-		e := z.pre[uint(z.bits)&z.preMask&127]
+		e := z.pre[uint(bits)&127]
 		n := uint(e & 7)
 		symbol := e >> 3
 		if symbol < 16 {
-			if n > z.nbits {
-				return i, needMore
+			if n > nbits {
+				v = needMore
+				break
 			}
-			z.take(n)
-			z.previous = symbol
-			z.addLength(symbol)
+			bits >>= n & 63
+			nbits -= n
+			previous = symbol
+			// It has a place in the list if it is not 0, and is written over if it is.
+			z.list[listed] = uint16(next<<4) | uint16(symbol)
+			listed += int(symbol+15) >> 4
+			which := 0
+			if next >= z.litSymbols {
+				which = 1
+			}
+			z.counts[which][symbol&15]++
+			next++
 			continue
 		}
-		var extra uint
-		var least int
-		switch symbol {
-		case 16:
-			extra, least = 2, 3
-		case 17:
-			extra, least = 3, 3
-		default:
-			extra, least = 7, 11
+		r := repeats[symbol&3]
+		extra := uint(r.extra)
+		if n+extra > nbits {
+			v = needMore
+			break
 		}
-		if n+extra > z.nbits {
-			return i, needMore
-		}
-		z.take(n)
-		repeat := least + int(z.take(extra))
-		if z.next+repeat > total {
-			return i, corrupt
+		repeat := int(r.least) + int(uint(bits>>(n&63))&(1<<(extra&7)-1))
+		bits >>= (n + extra) & 63
+		nbits -= n + extra
+		if next+repeat > total {
+			v = corrupt
+			break
 		}
 		if symbol != 16 {
-			z.previous = 0
+			previous = 0
+			next += repeat
+			continue
 		}
-		switch z.previous {
-		case noLength:
-			return i, corrupt
-		case 0:
-			z.next += repeat
-		default:
-			for range repeat {
-				z.addLength(z.previous)
+		if previous == noLength {
+			v = corrupt
+			break
+		}
+		if previous == 0 {
+			next += repeat
+			continue
+		}
+		for range repeat {
+			z.list[listed] = uint16(next<<4) | uint16(previous)
+			listed++
+			which := 0
+			if next >= z.litSymbols {
+				which = 1
 			}
+			z.counts[which][previous&15]++
+			next++
 		}
+	}
+	z.next, z.listed, z.previous = next, listed, previous
+	z.bits, z.nbits = bits&(1<<(nbits&63)-1), nbits
+	if v != goOn {
+		return i, v
 	}
 	return i, z.buildTables()
 }
 
-// addLength gives the next symbol a code of length bits, or none if that is 0.
-func (z *Inflater) addLength(length uint8) {
-	z.list[z.listed] = uint16(z.next)<<4 | uint16(length)
-	which := 0
-	if z.next >= z.litSymbols {
-		which = 1
-	}
-	z.counts[which][length&15]++
-	if length != 0 {
-		z.listed++
-		z.litListed += 1 - which
-	}
-	z.next++
-}
-
 // buildTables makes the tables of the two codes, the lengths of which are known.
 func (z *Inflater) buildTables() verdict {
-	lits := z.list[:z.litListed]
-	end := false
-	for _, s := range lits {
-		end = end || s>>4 == decEndOfBlock
+	n := 0
+	for l := 1; l <= decMaxCode; l++ {
+		n += int(z.counts[0][l])
 	}
-	if !end {
+	lits := z.list[:n]
+	// Few symbols come after the end of block.
+	for n > 0 && z.list[n-1]>>4 > decEndOfBlock {
+		n--
+	}
+	if n == 0 || z.list[n-1]>>4 != decEndOfBlock {
 		return corrupt // the block could not end
 	}
-	n, ok := buildDecTable(z.ownLit[:], lits, z.sorted[:], &z.counts[0], 0, decLitProtos[:], decLitBits)
+	ok := buildDecTable(z.ownLit[:], lits, z.sorted[:], &z.counts[0], 0, decLitProtos[:], decLitBits)
 	if !ok {
 		return corrupt
 	}
-	z.lit, z.litMask = z.ownLit[:], 1<<n-1
-	n, ok = buildDecTable(z.ownDist[:], z.list[z.litListed:z.listed], z.sorted[:], &z.counts[1],
-		uint16(z.litSymbols), decDistProtos[z.windowBits&15][:], decDistBits)
+	ok = buildDecTable(z.ownDist[:], z.list[len(lits):z.listed], z.sorted[:], &z.counts[1],
+		uint16(z.litSymbols), decDistProtos[z.windowBits&7][:], decDistBits)
 	if !ok {
 		return corrupt
 	}
-	z.dist, z.distMask = z.ownDist[:], 1<<n-1
+	z.lit, z.dist = &z.ownLit, &z.ownDist
 	z.phase = inSymbols
 	return goOn
 }

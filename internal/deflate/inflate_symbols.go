@@ -7,6 +7,10 @@ func (z *Inflater) readSymbols(out []byte, o, start int, src []byte, i int) (int
 			return o, i, full
 		}
 	}
+	o, i, v := z.readFast(out, o, start, src, i)
+	if v != goOn {
+		return o, i, v
+	}
 	return z.readCarefully(out, o, start, src, i)
 }
 
@@ -14,71 +18,84 @@ func (z *Inflater) readSymbols(out []byte, o, start int, src []byte, i int) (int
 // length and its distance, 48 bits at most (RFC 1951 §3.2.5), are decoded as one or not
 // at all, so that there is no state between the two.
 func (z *Inflater) readCarefully(out []byte, o, start int, src []byte, i int) (int, int, verdict) {
+	bits, nbits := z.bits, z.nbits
+	var v verdict
 	for {
-		if z.nbits < 48 {
-			i = z.fill(src, i)
+		if nbits < 48 {
+			bits, nbits, i = refill(bits, nbits, src, i)
 		}
 		// Where the buffer has too few bits, the zeros above make a wrong entry, but
 		// never one of as few bits: no code begins with another.
-		e := z.lit[uint(z.bits)&z.litMask]
-		b, used := z.bits, uint(0)
+		e := z.lit[bits&(1<<decLitBits-1)]
+		b, used := bits, uint(0)
 		if e&(decSpecial|decSub) == decSpecial|decSub {
 			used = uint(e & 63)
 			b >>= e & 63
-			e = z.lit[uint(e>>16)+uint(b)&(1<<(e>>8&15)-1)]
+			e = z.lit[(uint(e>>16)+uint(b)&(1<<(e>>8&15)-1))&(decLitSize-1)]
 		}
 		used += uint(e & 63)
-		if used > z.nbits {
-			return o, i, needMore
+		if used > nbits {
+			v = needMore
+			break
 		}
 		if e&decLiteral != 0 {
 			if o == len(out) {
-				return o, i, full
+				v = full
+				break
 			}
 			out[o] = byte(e >> 16)
 			o++
-			z.take(used)
+			bits >>= used & 63
+			nbits -= used
 			continue
 		}
 		if e&decSpecial != 0 {
-			z.take(used)
+			bits >>= used & 63
+			nbits -= used
+			v = corrupt
 			if e&decEnd != 0 {
-				return o, i, endBlock
+				v = endBlock
 			}
-			return o, i, corrupt
+			break
 		}
 		length := value(e, b)
 		b >>= e & 63
 
-		e = z.dist[uint(b)&z.distMask]
+		e = z.dist[b&(1<<decDistBits-1)]
 		if e&(decSpecial|decSub) == decSpecial|decSub {
 			used += uint(e & 63)
 			b >>= e & 63
-			e = z.dist[uint(e>>16)+uint(b)&(1<<(e>>8&15)-1)]
+			e = z.dist[(uint(e>>16)+uint(b)&(1<<(e>>8&15)-1))&(decDistSize-1)]
 		}
 		used += uint(e & 63)
-		if used > z.nbits {
-			return o, i, needMore
+		if used > nbits {
+			v = needMore
+			break
 		}
 		if e&decSpecial != 0 {
-			return o, i, corrupt
+			v = corrupt
+			break
 		}
-		z.bits >>= used
-		z.nbits -= used
+		bits >>= used & 63
+		nbits -= used
 		z.length, z.distance = length, value(e, b)
 		if z.distance > o-start+z.behind() {
-			return o, i, corrupt
+			v = corrupt
+			break
 		}
 		if o = z.copyMatch(out, o, start); z.length > 0 {
-			return o, i, full
+			v = full
+			break
 		}
 	}
+	z.bits, z.nbits = bits, nbits
+	return o, i, v
 }
 
 // value returns the length or distance that e is for, with its extra bits from b, which
 // begins with e's code.
 func value(e uint32, b uint64) int {
-	return int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&15))
+	return int(e>>16) + int(uint32(b)&(1<<(e&31)-1)>>(e>>8&15))
 }
 
 // behind returns how many bytes there are to refer to before the message.
