@@ -22,8 +22,13 @@ import (
 //
 // There is a goroutine for each direction, since either may wait for ever; what
 // is common to both, the end, is decided here.
-func connect(ctx context.Context, url string, stdin io.Reader, stdout io.Writer, logger *log.Logger) error {
-	conn, resp, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+func connect(
+	ctx context.Context, url string, compression *websocket.Compression,
+	stdin io.Reader, stdout io.Writer, logger *log.Logger,
+) error {
+	dialer := *websocket.DefaultDialer
+	dialer.Compression = compression
+	conn, resp, err := dialer.DialContext(ctx, url, nil)
 	if err != nil {
 		if resp != nil { // an HTTP server that answered with something else
 			return fmt.Errorf("%w: %s", err, resp.Status)
@@ -31,7 +36,11 @@ func connect(ctx context.Context, url string, stdin io.Reader, stdout io.Writer,
 		return err
 	}
 	defer conn.Close()
-	logger.Printf("connected to %s; Ctrl-D or Ctrl-C ends", url)
+	compressed := ""
+	if _, ok := conn.Compression(); ok { // the server may have declined
+		compressed = ", with compression"
+	}
+	logger.Printf("connected to %s%s; Ctrl-D or Ctrl-C ends", url, compressed)
 
 	received := make(chan error, 1)
 	go func() { received <- receive(conn, stdout) }()

@@ -15,15 +15,20 @@ import (
 // server's side of the connection, which the test reads and writes itself.
 func startClient(t *testing.T) (*process, *websocket.Conn) {
 	t.Helper()
+	return startClientOf(t, websocket.Upgrader{})
+}
+
+// startClientOf is startClient with a server and command line of the test's choice.
+func startClientOf(t *testing.T, upgrader websocket.Upgrader, args ...string) (*process, *websocket.Conn) {
+	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var upgrader websocket.Upgrader
 		if conn, err := upgrader.Upgrade(w, r, nil); err == nil {
 			accepted <- conn
 		}
 	}))
 	t.Cleanup(server.Close)
-	client := start(t, "-connect", "ws"+strings.TrimPrefix(server.URL, "http"))
+	client := start(t, append(args, "-connect", "ws"+strings.TrimPrefix(server.URL, "http"))...)
 	select {
 	case conn := <-accepted:
 		t.Cleanup(func() { conn.Close() })

@@ -4,6 +4,8 @@
 //	go run ./examples/echo                                       # the server and its page
 //	go run ./examples/echo -connect ws://localhost:8080/ws       # the client
 //
+// With -compress either of them compresses messages, if its peer does, too.
+//
 // server.go is the server, client.go is the client; this file only reads the
 // command line and turns Ctrl-C into a cancelled context.
 package main
@@ -17,6 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed62ce5aa7/websocket"
 )
 
 // closeWait bounds the closing handshake: who has sent a close frame gives the
@@ -26,6 +30,7 @@ const closeWait = 3 * time.Second
 func main() {
 	addr := flag.String("addr", "localhost:8080", "serve on this `address`; port 0 takes a free port")
 	url := flag.String("connect", "", "be a client of the WebSocket endpoint at this `URL` instead of a server")
+	compress := flag.Bool("compress", false, "compress messages, if the peer can")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(flag.CommandLine.Output(), "unexpected argument %q\n", flag.Arg(0))
@@ -36,14 +41,24 @@ func main() {
 	// Messages for people go to stderr, so that stdout holds results alone: the
 	// server's address, or what the client received.
 	logger := log.New(os.Stderr, "echo: ", 0)
-	if err := run(*addr, *url, logger); err != nil {
+	if err := run(*addr, *url, compression(*compress), logger); err != nil {
 		logger.Print(err)
 		os.Exit(1)
 	}
 }
 
+// compression is how messages are compressed, or nil. What people type, and what
+// programs tell each other, is often much like what went before, so that it pays
+// to let messages refer to earlier ones, for some memory per connection.
+func compression(on bool) *websocket.Compression {
+	if !on {
+		return nil
+	}
+	return &websocket.Compression{SendContextTakeover: true, ReceiveContextTakeover: true}
+}
+
 // run is main with its deferred calls, which os.Exit would skip.
-func run(addr, url string, logger *log.Logger) error {
+func run(addr, url string, compression *websocket.Compression, logger *log.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks for an orderly end. From then on signals have their
@@ -51,7 +66,7 @@ func run(addr, url string, logger *log.Logger) error {
 	context.AfterFunc(ctx, stop)
 
 	if url != "" {
-		return connect(ctx, url, os.Stdin, os.Stdout, logger)
+		return connect(ctx, url, compression, os.Stdin, os.Stdout, logger)
 	}
-	return serve(ctx, addr, os.Stdout, logger)
+	return serve(ctx, addr, compression, os.Stdout, logger)
 }

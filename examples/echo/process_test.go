@@ -98,9 +98,9 @@ func start(t *testing.T, args ...string) *process {
 }
 
 // startServer runs the server on a free port and returns its address.
-func startServer(t *testing.T) (p *process, addr string) {
+func startServer(t *testing.T, args ...string) (p *process, addr string) {
 	t.Helper()
-	p = start(t, "-addr", "localhost:0")
+	p = start(t, append(args, "-addr", "localhost:0")...)
 	return p, servedAddr(t, p.readLine(t))
 }
 

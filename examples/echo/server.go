@@ -22,13 +22,16 @@ var page []byte
 // serve runs the server until ctx is done and then shuts it down: every open
 // WebSocket connection is closed with 1001 (going away), and serve returns nil
 // once all of them have ended, which takes a few closeWait at most.
-func serve(ctx context.Context, addr string, stdout io.Writer, logger *log.Logger) error {
+func serve(
+	ctx context.Context, addr string, compression *websocket.Compression,
+	stdout io.Writer, logger *log.Logger,
+) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 
-	echo := &echoHandler{log: logger}
+	echo := &echoHandler{upgrader: websocket.Upgrader{Compression: compression}, log: logger}
 	mux := http.NewServeMux()
 	mux.Handle("/ws", echo)
 	mux.HandleFunc("GET /{$}", servePage)
@@ -74,9 +77,10 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 
 // echoHandler sends each message back to where it came from.
 //
-// The zero Upgrader has the defaults to start from: it refuses browsers that
-// show a page of another origin, and its connections refuse messages above
-// 1 MiB and give up on a peer that stops reading.
+// But for compression, which is off unless asked for, the zero Upgrader has the
+// defaults to start from: it refuses browsers that show a page of another origin,
+// and its connections refuse messages above 1 MiB, decompressed ones too, and give
+// up on a peer that stops reading.
 type echoHandler struct {
 	upgrader websocket.Upgrader
 	log      *log.Logger

@@ -22,7 +22,12 @@ import (
 // nothing in a test waits for ever.
 func dial(t *testing.T, addr string) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{HandshakeTimeout: patience}
+	return dialWith(t, addr, nil)
+}
+
+func dialWith(t *testing.T, addr string, compression *websocket.Compression) *websocket.Conn {
+	t.Helper()
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Compression: compression}
 	conn, _, err := dialer.Dial("ws://"+addr+"/ws", nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
@@ -191,7 +196,7 @@ func TestShutdownWithMutePeers(t *testing.T) {
 	stdout, stdoutWriter := io.Pipe()
 	var logged bytes.Buffer
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, "localhost:0", stdoutWriter, log.New(&logged, "", 0)) }()
+	go func() { served <- serve(ctx, "localhost:0", nil, stdoutWriter, log.New(&logged, "", 0)) }()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
 	addr := servedAddr(t, strings.TrimSuffix(line, "\n"))
