@@ -14,6 +14,7 @@ type inflation struct {
 	z        *deflate.Inflater
 	unmasked int             // bytes in hand that are unmasked already and were not used up
 	tail     int             // bytes of deflate.Tail that went in
+	full     bool            // more comes out of what went in already
 	size     int64           // bytes that came out
 	window   *bufpool.Buffer // of a reader: what came out last, and of that, in [R:W], what was not read
 }
@@ -69,12 +70,15 @@ func (c *Conn) inflate(dst []byte, start int) ([]byte, error) {
 	in := &c.in
 	inf := in.inflation
 	for {
-		src, err := c.compressed()
-		if err != nil {
-			return dst, err
-		}
-		if len(src) == 0 {
-			return dst, c.endOfInflated(dst[start:])
+		var src []byte
+		if !inf.full {
+			var err error
+			if src, err = c.compressed(); err != nil {
+				return dst, err
+			}
+			if len(src) == 0 {
+				return dst, c.endOfInflated(dst[start:])
+			}
 		}
 		room := int64(cap(dst) - len(dst))
 		limit := c.readLimit.Load()
@@ -84,6 +88,7 @@ func (c *Conn) inflate(dst []byte, start int) ([]byte, error) {
 		had := len(dst)
 		out, n, err := inf.z.Inflate(dst[:had:had+int(room)], start, src)
 		c.usedUp(n)
+		inf.full = err == deflate.ErrFull
 		dst = dst[:len(out)]
 		inf.size += int64(len(out) - had)
 		if c.checksUTF8() {
@@ -135,7 +140,10 @@ func (c *Conn) compressed() ([]byte, error) {
 // usedUp accounts for the first n of the compressed bytes.
 func (c *Conn) usedUp(n int) {
 	in := &c.in
-	if in.remaining == 0 {
+	switch {
+	case n == 0:
+		return
+	case in.remaining == 0:
 		in.inflation.tail += n
 		return
 	}
