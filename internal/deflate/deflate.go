@@ -80,7 +80,7 @@ func (d *Deflater) AppendMessage(dst, src []byte, ctx *Context, bits int, level 
 	w := bitWriter{buf: dst[len(dst) : len(dst)+room]}
 	var m matcher
 	if ctx != nil {
-		m.useContext(ctx)
+		m.useContext(ctx, len(src))
 	} else {
 		m.useTable(d.table[:], len(src), bits)
 	}
@@ -115,7 +115,7 @@ func (d *Deflater) AppendPiece(dst, src []byte, ctx *Context, st *Stream, level 
 	dst = slices.Grow(dst, len(src)+len(src)/1024+64)
 	w := bitWriter{buf: dst[len(dst):cap(dst)], acc: uint64(st.bits), nbits: uint(st.nbits)}
 	var m matcher
-	m.useContext(ctx)
+	m.useContext(ctx, len(src))
 	d.blocks(&w, &m, src, level)
 	if last {
 		w.end()

@@ -92,7 +92,7 @@ func benchmarkFlate(b *testing.B, messages [][]byte, takeover bool) {
 		if err := w.Flush(); err != nil {
 			b.Fatal(err)
 		}
-		in, out = in+len(src), out+sink.n-len(encTail)
+		in, out = in+len(src), out+sink.n-len(Tail)
 		if i++; i == len(messages) {
 			i = 0
 			w.Reset(&sink)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // The types of blocks (RFC 1951 §3.2.3). BFINAL is never set: it would only add
@@ -118,17 +117,8 @@ func (d *Deflater) writeBlock(w *bitWriter, src []byte) bool {
 	fixed := 3 + extra + sizeIn(&fixedLit, d.litFreq[:], lits) + sizeIn(&fixedDist, d.distFreq[:], dists)
 	best := min(fixed, stored)
 
-	if dynamic := extra + leastDynamic(d.litFreq[:], d.distFreq[:], lits, dists); dynamic < best {
-		for sym := uint16(0); len(dists) < 2; sym++ { // not every decoder takes one that is incomplete
-			if !slices.Contains(dists, sym) {
-				dists = slices.Insert(dists, min(len(dists), int(sym)), sym)
-			}
-		}
-		d.build.build(d.litCode[:], d.litFreq[:], lits, maxCodeLen)
-		d.build.build(d.distCode[:], d.distFreq[:], dists, maxCodeLen)
-		dynamic = extra + d.header.make(&d.build, d.litCode[:], d.distCode[:], lits, dists) +
-			sizeIn(&d.litCode, d.litFreq[:], lits) + sizeIn(&d.distCode, d.distFreq[:], dists)
-		if dynamic < best {
+	if extra+leastDynamic(d.litFreq[:], d.distFreq[:], lits, dists) < best {
+		if dynamic := extra + d.dynamic(lits, dists); dynamic < best {
 			if !w.fits(dynamic) {
 				return false
 			}
@@ -173,6 +163,25 @@ func looksRandom(src []byte) bool {
 	return true
 }
 
+// dynamic makes the codes of a dynamic block and its header, and returns its size
+// in bits, without extra bits.
+func (d *Deflater) dynamic(lits, dists []uint16) int {
+	// A block without a match, or with one distance, has codes for two all the
+	// same: not every decoder takes a code that is incomplete.
+	for sym := uint16(0); len(dists) < 2; sym++ {
+		if len(dists) == 0 || dists[0] != sym {
+			dists = append(dists, sym)
+		}
+	}
+	if dists[0] > dists[1] {
+		dists[0], dists[1] = dists[1], dists[0]
+	}
+	d.build.build(d.litCode[:], d.litFreq[:], lits, maxCodeLen)
+	d.build.build(d.distCode[:], d.distFreq[:], dists, maxCodeLen)
+	return d.header.make(&d.build, d.litCode[:], d.distCode[:], lits, dists) +
+		sizeIn(&d.litCode, d.litFreq[:], lits) + sizeIn(&d.distCode, d.distFreq[:], dists)
+}
+
 // sizeIn is the size in bits of symbols in their codes, without extra bits.
 func sizeIn[T *[numLit]code | *[numDist]code](codes T, freq []uint32, used []uint16) int {
 	n := 0
@@ -182,10 +191,12 @@ func sizeIn[T *[numLit]code | *[numDist]code](codes T, freq []uint32, used []uin
 	return n
 }
 
-// leastDynamic is a size in bits, without extra bits, that a dynamic block has at
-// least, or very nearly: what its symbols are worth, and its header.
+// leastDynamic is about the size in bits, without extra bits, that a dynamic block has
+// at least: what its symbols are worth, and a header of three bits for each that occurs;
+// where many do, their codes have the same lengths, which takes less.
 func leastDynamic(litFreq, distFreq []uint32, lits, dists []uint16) int {
-	return (entropy(litFreq, lits)+entropy(distFreq, dists))/logUnit + 60 + 3*(len(lits)+len(dists))
+	n := len(lits) + len(dists)
+	return (entropy(litFreq, lits)+entropy(distFreq, dists))/logUnit + 80 + n + 2*min(n, 64)
 }
 
 // logUnit is the unit of nLogs, in parts of a bit.
@@ -274,7 +285,7 @@ func (d *Deflater) writeSeqs(w *bitWriter, src []byte, lit *[numLit]code, dist *
 		sym = distSym(distance) & 31
 		c = dist[sym]
 		v |= (c.bits() | uint64(distance-uint(distBase[sym]))<<c.len()) << (n & 63)
-		w.put(v, n + c.len() + uint(distExtra[sym]))
+		w.put(v, n+c.len()+uint(distExtra[sym]))
 	}
 	w.literals(src, lit)
 	w.put(lit[endOfBlock].bits(), lit[endOfBlock].len())

@@ -33,16 +33,27 @@ type matcher struct {
 	lead   uint     // for hash
 }
 
-func (m *matcher) useContext(c *Context) {
-	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring), lead: 32}
+// useContext makes m one for a message of n bytes behind what c has.
+func (m *matcher) useContext(c *Context, n int) {
+	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring)}
+	m.setLead(n)
 }
 
 // useTable makes m one for a message of n bytes by itself.
 func (m *matcher) useTable(table []uint16, n, windowBits int) {
 	size := min(max(bits.Len(uint(n)), 8), maxTableBits)
-	*m = matcher{table: table[:1<<size], window: 1 << windowBits, lead: 32}
-	if n >= 8192 {m.lead = 24}
+	*m = matcher{table: table[:1<<size], window: 1 << windowBits}
 	clear(m.table)
+	m.setLead(n)
+}
+
+// setLead has four bytes hashed, or five where there is much to find, so that four which
+// are the same by chance are not among it.
+func (m *matcher) setLead(n int) {
+	m.lead = 32
+	if n >= 2048 && m.window >= 4096 {
+		m.lead = 24
+	}
 }
 
 // shift is by how much a hash must be shifted to be an index of the table.
@@ -102,6 +113,24 @@ func (m *matcher) inRing(src []byte, s, to, dist int) int {
 		}
 	}
 	return n + matchLen(src[s+n:to], src[s+n-dist:])
+}
+
+// backward returns by how many bytes the match of the given length at s, dist after
+// what it repeats, can begin earlier, but not before lit. Where matches are looked
+// for at some positions only, it finds what the others would have.
+func (m *matcher) backward(src []byte, s, lit, length, dist int) int {
+	n, most := 0, min(s-lit, maxMatch-length)
+	for ; n < most; n++ {
+		c := src[s-1-n]
+		if t := s - 1 - n - dist; t >= 0 {
+			if src[t] != c {
+				break
+			}
+		} else if t < -m.have || m.ring[int(m.at+uint32(t))&(len(m.ring)-1)] != c {
+			break
+		}
+	}
+	return n
 }
 
 // add notes a match that comes after the given literals.

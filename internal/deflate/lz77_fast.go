@@ -2,33 +2,40 @@ package deflate
 
 import "math/bits"
 
-// matchFast looks for matches in src[from:to] and notes them in d.seqs. It
-// returns where it ended: at to, or before if d.seqs is full.
+// farMatch is the distance from which on four bytes are not worth a match: it takes
+// about as many bits as they do.
+const farMatch = 8192
+
+// matchFast looks for matches in src[from:to] and notes them in d.seqs. It returns
+// where it ended: at to, or before if d.seqs is full.
 func (d *Deflater) matchFast(m *matcher, src []byte, from, to int) int {
 	src = src[:to:to]
-	table := m.table
-	shift, lead := m.shift(), m.lead
-	s, lit := from, from
-	for {
-		var dist, length int
-		s, dist = m.next(src, s, lit)
-		if dist == 0 {
+	table, at := m.table, int(m.at)
+	lead, shift := m.lead, m.shift()
+	for s, lit := from, from; ; {
+		var length, dist int
+		if s, dist = m.next(src, s, lit); dist == 0 {
 			return to
 		}
-		if dist <= s && s+12 <= to && get64(src, s+4) != get64(src, s+4-dist) {
-			length = minMatch + bits.TrailingZeros64(get64(src, s+4)^get64(src, s+4-dist))>>3
-		} else if dist <= s {
-			length = minMatch + matchLen(src[s+minMatch:min(to, s+maxMatch)], src[s+minMatch-dist:])
-		} else {
+		if dist > s {
 			length = m.inRing(src, s, min(to, s+maxMatch), dist)
+		} else if length = minMatch + 8; s+length > to || get64(src, s+minMatch) == get64(src, s+minMatch-dist) {
+			length = minMatch + matchLen(src[s+minMatch:min(to, s+maxMatch)], src[s+minMatch-dist:])
+		} else { // most matches end within these bytes
+			length = minMatch + bits.TrailingZeros64(get64(src, s+minMatch)^get64(src, s+minMatch-dist))>>3
 		}
-		if length == minMatch && dist > 8192 {
+		if length == minMatch && dist > farMatch {
 			s++
 			continue
 		}
-		d.add(s-lit, length, dist)
 		end := s + length
-		at := int(m.at)
+		back := m.backward(src, s, lit, length, dist)
+		s -= back
+		d.add(s-lit, length+back, dist)
+
+		// A few of the positions that the match spans, for what comes later: which of
+		// a repetition's bytes are found does not matter much, as it is extended both
+		// ways.
 		if end+8 <= to {
 			table[hash(get64(src, s+1), lead, shift)] = uint16(at + s + 1)
 			table[hash(get64(src, s+3), lead, shift)] = uint16(at + s + 3)
@@ -46,9 +53,13 @@ func (d *Deflater) matchFast(m *matcher, src []byte, from, to int) int {
 	}
 }
 
-func (m *matcher) next(src []byte, s, lit int) (int, int) {
+// next returns the next position from s on whose four bytes were there before, and how far
+// before; or a distance of 0 if there is none. It puts the positions that it looks at
+// into the table. The longer the run of literals since lit is, the more it skips. It is
+// apart from its caller because it takes all the registers that there are.
+func (m *matcher) next(src []byte, s, lit int) (pos, dist int) {
 	table := m.table
-	shift, lead := m.shift()&63, m.lead&63
+	lead, shift := m.lead, m.shift()
 	at, window := uint(m.at), uint(m.window)
 	for s+minMatch <= len(src) {
 		v := load(src, s)
@@ -65,11 +76,7 @@ func (m *matcher) next(src []byte, s, lit int) (int, int) {
 				return s, dist
 			}
 		}
-		s += 1 + (s-lit)>>5
+		s += 1 + (s-lit)>>6
 	}
 	return s, 0
-}
-
-func (d *Deflater) matchDense(m *matcher, src []byte, from, to int) int {
-	return d.matchFast(m, src, from, to)
 }
