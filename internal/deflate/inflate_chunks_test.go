@@ -163,11 +163,7 @@ func TestAllPieces(t *testing.T) {
 					require.Equal(t, string(out), want.out)
 				}
 			}
-			steps := len(src)
-			if steps > 64 {
-				steps = 64
-			}
-			for in := 1; in <= steps; in++ {
+			for in := 1; in <= min(len(src), 64); in++ {
 				for room := 1; room <= len(want.out)+1; room++ {
 					if room > 40 && room < len(want.out)-2 && room%37 != 0 {
 						continue

@@ -8,7 +8,7 @@ import "encoding/binary"
 const (
 	loadSize  = 8
 	copySlack = 16 // a copy in words needs room for its length and that
-	literals  = 3  // at most between two loads
+	perLoad   = 3  // literals between two loads, at most
 )
 
 // readFast decodes symbols while there is much input and room. It stops before a symbol
@@ -16,13 +16,14 @@ const (
 //
 // The bit buffer has 56 to 63 bits after a load, which also puts bits above these into
 // it: the next load has the same there. That is enough for three literals from the
-// primary table, 30 bits, or one such length and its distance, or any, 48 bits.
+// primary table and a look at the next entry, 36 bits, or for a length and its distance,
+// 48 bits (RFC 1951 §3.2.5).
 func (z *Inflater) readFast(out []byte, o, start int, src []byte, i int) (int, int, verdict) {
 	bits, nbits := z.bits, uint32(z.nbits)
 	lit := z.lit
 	dist := z.dist
 	v := goOn
-	for i <= len(src)-loadSize && o <= len(out)-literals {
+	for i <= len(src)-loadSize && o <= len(out)-perLoad {
 		bits |= binary.LittleEndian.Uint64(src[i:]) << (nbits & 63)
 		i += int(7 - nbits>>3&7)
 		nbits |= 56
@@ -77,7 +78,7 @@ func (z *Inflater) readFast(out []byte, o, start int, src []byte, i int) (int, i
 				break
 			}
 		}
-		length := int(e>>16) + int(uint32(bits)&(1<<(e&31)-1)>>(e>>8&15))
+		length := value(e, bits)
 		bits >>= e & 63
 		nbits -= e
 
@@ -95,7 +96,7 @@ func (z *Inflater) readFast(out []byte, o, start int, src []byte, i int) (int, i
 				break
 			}
 		}
-		distance := int(e>>16) + int(uint32(bits)&(1<<(e&31)-1)>>(e>>8&15))
+		distance := value(e, bits)
 		bits >>= e & 63
 		nbits -= e
 

@@ -199,9 +199,9 @@ func (z *Inflater) buildPre() bool {
 	}
 }
 
-// repeats are the symbols of the code of lengths that repeat a length: by how many bits
-// say how often, and the least.
-var repeats = [4]struct{ extra, least uint8 }{{2, 3}, {3, 3}, {7, 11}, {}}
+// lengthRepeats are the symbols 16 to 18 of the code of lengths, which repeat a length: how
+// many bits say how often, and how often if these are 0.
+var lengthRepeats = [4]struct{ extra, least uint8 }{{2, 3}, {3, 3}, {7, 11}, {}}
 
 // readLengths reads the lengths of the two codes and makes their tables. Most symbols
 // have no code, so only those that have one are listed.
@@ -234,15 +234,11 @@ func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 			// It has a place in the list if it is not 0, and is written over if it is.
 			z.list[listed] = uint16(next<<4) | uint16(symbol)
 			listed += int(symbol+15) >> 4
-			which := 0
-			if next >= z.litSymbols {
-				which = 1
-			}
-			z.counts[which][symbol&15]++
+			z.countLength(next, symbol)
 			next++
 			continue
 		}
-		r := repeats[symbol&3]
+		r := lengthRepeats[symbol&3]
 		extra := uint(r.extra)
 		if n+extra > nbits {
 			v = needMore
@@ -271,11 +267,7 @@ func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 		for range repeat {
 			z.list[listed] = uint16(next<<4) | uint16(previous)
 			listed++
-			which := 0
-			if next >= z.litSymbols {
-				which = 1
-			}
-			z.counts[which][previous&15]++
+			z.countLength(next, previous)
 			next++
 		}
 	}
@@ -285,6 +277,15 @@ func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 		return i, v
 	}
 	return i, z.buildTables()
+}
+
+// countLength counts the length of a symbol, which is of the first code or the second.
+func (z *Inflater) countLength(symbol int, length uint8) {
+	which := 0
+	if symbol >= z.litSymbols {
+		which = 1
+	}
+	z.counts[which][length&15]++
 }
 
 // buildTables makes the tables of the two codes, the lengths of which are known.

@@ -43,7 +43,7 @@ func TestEmptyBlocks(t *testing.T) {
 				c.blocks[i%len(c.blocks)](m)
 			}
 			src := slices.Concat(m.sync(), Tail)
-			for _, in := range []int{1, 3, len(src)} {
+			for _, in := range []int{2, len(src)} {
 				got := pieces(t, nil, 15, src, in, 500)
 				if n > c.most {
 					require.Equal(t, ErrEmptyBlocks, got.err, c.name)
