@@ -52,21 +52,24 @@ func (o *writeOptions) putBuffer(b *bufpool.Buffer) {
 	o.pool.Put(b)
 }
 
-// room is how much more b, or a larger buffer in its place, may take.
-func (o *writeOptions) room(b *bufpool.Buffer) int {
-	if o == nil || o.pool != nil {
-		return len(b.Data) - b.W
+// limit is how much a writer's buffer may hold, with the room for its header.
+func (o *writeOptions) limit(b *bufpool.Buffer) int {
+	switch {
+	case o == nil:
+		return bufpool.Size
+	case o.pool != nil:
+		return min(len(b.Data), o.size+headerRoom)
 	}
-	return max(len(b.Data), o.size+headerRoom) - b.W
+	return o.size + headerRoom
 }
 
-// grown returns a buffer with what b holds and room for n bytes more, at most
-// as large as the options allow; or b, if that has the room or must do.
+// grown returns a buffer with what b holds and room for n bytes more, which is
+// within the limit; or b, if that has the room.
 func (o *writeOptions) grown(b *bufpool.Buffer, n int) *bufpool.Buffer {
-	if o == nil || o.pool != nil || n <= len(b.Data)-b.W || n > o.size+headerRoom-b.W {
+	if n <= len(b.Data)-b.W {
 		return b
 	}
-	larger := bufpool.Get(min(max(2*len(b.Data), b.W+n), o.size+headerRoom))
+	larger := bufpool.Get(min(max(2*len(b.Data), b.W+n), o.limit(b)))
 	larger.R, larger.W = b.R, copy(larger.Data, b.Data[:b.W])
 	bufpool.Put(b)
 	return larger
@@ -205,13 +208,14 @@ func gather[T []byte | string](w *messageWriter, p T) (taken int, compresses boo
 		return 0, false, errControlTooLong
 	}
 	compresses = w.pieces != nil
-	if compresses {
-		p = p[:min(len(p), w.c.writeOptions.room(w.buf))]
+	room := w.c.writeOptions.limit(w.buf) - w.buf.W
+	if len(p) > room {
+		if !compresses {
+			return 0, false, nil
+		}
+		p = p[:room]
 	}
 	w.buf = w.c.writeOptions.grown(w.buf, len(p))
-	if len(p) > len(w.buf.Data)-w.buf.W {
-		return 0, compresses, nil
-	}
 	w.buf.W += copy(w.buf.Data[w.buf.W:], p)
 	return len(p), compresses, nil
 }
