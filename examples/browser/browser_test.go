@@ -1,9 +1,11 @@
 package browser
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,11 +17,25 @@ import (
 // fails.
 const patience = 2 * time.Minute
 
-// startBrowser runs a headless browser of its own, with a profile of its own that
-// is removed with it, and returns the context of its first tab.
-func startBrowser(t *testing.T) context.Context {
+// browsers are those that the tests are run with. Each start opens a page in a
+// headless browser of its own, with a profile of its own, until the test's end.
+var browsers = []struct {
+	name  string
+	start func(t *testing.T, url string)
+}{
+	{chromium, func(t *testing.T, url string) { do(t, startChromium(t), chromedp.Navigate(url)) }},
+	{firefox, startFirefox},
+}
+
+const (
+	chromium = "Chromium"
+	firefox  = "Firefox"
+)
+
+// startChromium returns the context of the browser's first tab.
+func startChromium(t *testing.T) context.Context {
 	t.Helper()
-	path := findBrowser(t)
+	path := findBrowser(t, "CHROMIUM", "chromium", "chromium-browser", "google-chrome")
 	ctx, cancelTimeout := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancelTimeout)
 	options := []chromedp.ExecAllocatorOption{
@@ -33,15 +49,57 @@ func startBrowser(t *testing.T) context.Context {
 	}
 	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(t.Logf))
 	t.Cleanup(stop)
-	do(t, ctx) // starts it, for the tabs that are opened from this context
+	do(t, ctx) // starts it
 	return ctx
 }
 
-// findBrowser returns the path of the browser, or ends the test.
-func findBrowser(t *testing.T) string {
+// firefoxSettings keep a new profile from greeting its user and from calling home.
+const firefoxSettings = `
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("browser.startup.homepage_override.mstone", "ignore");
+user_pref("browser.safebrowsing.update.enabled", false);
+user_pref("browser.search.update", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("extensions.update.enabled", false);
+user_pref("app.normandy.enabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("network.proxy.type", 0);
+`
+
+func startFirefox(t *testing.T, url string) {
 	t.Helper()
-	names := []string{"chromium", "chromium-browser", "google-chrome"}
-	if name := os.Getenv("CHROMIUM"); name != "" {
+	path := findBrowser(t, "FIREFOX", "firefox-esr", "firefox")
+	home := t.TempDir()
+	profile := filepath.Join(home, "profile")
+	require.NoError(t, os.Mkdir(profile, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxSettings), 0o600))
+
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	program := exec.CommandContext(ctx, path, "--headless", "--no-remote", "-profile", profile, url)
+	program.Env = append(os.Environ(), "HOME="+home, "MOZ_CRASHREPORTER_DISABLE=1")
+	program.WaitDelay = 10 * time.Second
+	var output bytes.Buffer
+	program.Stdout, program.Stderr = &output, &output
+	require.NoError(t, program.Start())
+	t.Cleanup(func() {
+		cancel()
+		// Its other processes end when they miss the first one. They have the
+		// same output, whose end Wait waits for, so that none of them is left to
+		// write into the profile while it is removed.
+		_ = program.Wait()
+		if t.Failed() {
+			t.Logf("output of Firefox:\n%s", &output)
+		}
+	})
+}
+
+// findBrowser returns the path of a browser, which is the one in the environment's
+// variable or else the first in PATH that has one of the names, or ends the test.
+func findBrowser(t *testing.T, variable string, names ...string) string {
+	t.Helper()
+	if name := os.Getenv(variable); name != "" {
 		names = []string{name}
 	}
 	for _, name := range names {

@@ -18,7 +18,7 @@ import (
 
 // startEcho builds and runs the echo program and returns it with the URL of its
 // page. The program is killed if it outlives the test.
-func startEcho(t *testing.T) (program *exec.Cmd, url string) {
+func startEcho(t *testing.T, args ...string) (program *exec.Cmd, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	path := filepath.Join(t.TempDir(), "echo")
@@ -29,7 +29,7 @@ func startEcho(t *testing.T) (program *exec.Cmd, url string) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	program = exec.CommandContext(ctx, path, "-addr", "localhost:0")
+	program = exec.CommandContext(ctx, path, append(args, "-addr", "localhost:0")...)
 	var stderr bytes.Buffer
 	program.Stderr = &stderr
 	stdout, err := program.StdoutPipe()
@@ -74,12 +74,22 @@ func clearLog(t *testing.T, tab context.Context) {
 	do(t, tab, chromedp.Click(chromedp.CSS("#clear")))
 }
 
-// TestPage uses the page as a person does. Its steps depend on each other.
+// TestPage uses the page as a person does, in Chromium.
 func TestPage(t *testing.T) {
-	tab := startBrowser(t)
-	program, url := startEcho(t)
+	t.Run("plain", func(t *testing.T) { testPage(t, "no extensions") })
+	t.Run("compressed", func(t *testing.T) {
+		testPage(t, "permessage-deflate; client_max_window_bits=12", "-compress")
+	})
+}
+
+// testPage uses the page of the program with some arguments. Its steps depend on
+// each other.
+func testPage(t *testing.T, extensions string, args ...string) {
+	tab := startChromium(t)
+	program, url := startEcho(t, args...)
 	do(t, tab, chromedp.Navigate(url))
 	waitFor(t, tab, connected)
+	require.Equal(t, extensions, evaluate[string](t, tab, `document.querySelector("#extensions").textContent`))
 	require.Equal(t, []string{"connected"}, entries(t, tab, "info"))
 
 	// What the user types in comes back, as text and as bytes.
