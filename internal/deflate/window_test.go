@@ -147,7 +147,7 @@ func TestDistancesOfWindows(t *testing.T) {
 				for _, n := range []uint8{2, 12} { // in the primary table, and in a second one
 					dist := completed(lengthsAt(30, map[int]uint8{2 * bits: n}))
 					c := new(maker).stored(0, history[:2*size]).dynamic(0, lit, dist).match(3, size+1)
-					for range 30 { // so that it is not near the end
+					for range 100 { // so that it is not near the end
 						c.match(3, 1)
 					}
 					_, _, err = inflate(nil, bits, c.end().sync())
