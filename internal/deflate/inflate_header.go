@@ -42,8 +42,10 @@ func (z *Inflater) take(n uint) uint {
 
 // readHeader reads the first bits of a block (RFC 1951 §3.2.3).
 func (z *Inflater) readHeader(src []byte, i int) (int, verdict) {
-	if i = z.fill(src, i); z.nbits < 3 {
-		return i, needMore
+	if z.nbits < 3 {
+		if i = z.fill(src, i); z.nbits < 3 {
+			return i, needMore
+		}
 	}
 	z.marker = false
 	z.final = z.take(1) == 1

@@ -21,7 +21,7 @@ func (z *Inflater) readCarefully(out []byte, o, start int, src []byte, i int) (i
 	bits, nbits := z.bits, z.nbits
 	var v verdict
 	for {
-		if nbits < 48 {
+		if nbits < 48 && i < len(src) {
 			bits, nbits, i = refill(bits, nbits, src, i)
 		}
 		// Where the buffer has too few bits, the zeros above make a wrong entry, but
