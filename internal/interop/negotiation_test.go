@@ -11,19 +11,19 @@ import (
 
 // A set is what is to be agreed on.
 type set struct {
-	wsServes                       bool // ws is the server, and we are the client
+	peerServes                     bool // ws, or the peer of flate_test.go, and we are the client
 	serverTakeover, clientTakeover bool
 	serverBits, clientBits         int
 }
 
 // sets are all that there are.
 func sets() (all []set) {
-	for _, wsServes := range []bool{false, true} {
+	for _, peerServes := range []bool{false, true} {
 		for _, serverTakeover := range []bool{false, true} {
 			for _, clientTakeover := range []bool{false, true} {
 				for serverBits := 8; serverBits <= 15; serverBits++ {
 					for clientBits := 8; clientBits <= 15; clientBits++ {
-						all = append(all, set{wsServes, serverTakeover, clientTakeover, serverBits, clientBits})
+						all = append(all, set{peerServes, serverTakeover, clientTakeover, serverBits, clientBits})
 					}
 				}
 			}
@@ -33,9 +33,9 @@ func sets() (all []set) {
 }
 
 func (s set) String() string {
-	role, server, client := "ws is the client", "server alone", "client alone"
-	if s.wsServes {
-		role = "ws is the server"
+	role, server, client := "the peer is the client", "server alone", "client alone"
+	if s.peerServes {
+		role = "the peer is the server"
 	}
 	if s.serverTakeover {
 		server = "server takes over"
@@ -86,9 +86,9 @@ func parseAnswer(field string) (parameters, error) {
 // take more.
 func (s set) meeting(r *rand.Rand) meeting {
 	m := meeting{ws: parameters{}, answer: parameters{}}
-	m.takeover("server", s.serverTakeover, s.wsServes, r)
-	m.takeover("client", s.clientTakeover, !s.wsServes, r)
-	if s.wsServes {
+	m.takeover("server", s.serverTakeover, s.peerServes, r)
+	m.takeover("client", s.clientTakeover, !s.peerServes, r)
+	if s.peerServes {
 		m.wsServes(s, r)
 	} else {
 		m.weServe(s, r)
@@ -98,7 +98,7 @@ func (s set) meeting(r *rand.Rand) meeting {
 	m.agreed = m.ours
 	m.agreed.SendContextTakeover, m.agreed.SendWindowBits = s.serverTakeover, s.serverBits
 	m.agreed.ReceiveContextTakeover, m.agreed.ReceiveWindowBits = s.clientTakeover, s.clientBits
-	if s.wsServes {
+	if s.peerServes {
 		m.agreed.SendContextTakeover, m.agreed.ReceiveContextTakeover = s.clientTakeover, s.serverTakeover
 		m.agreed.SendWindowBits, m.agreed.ReceiveWindowBits = s.clientBits, s.serverBits
 	}

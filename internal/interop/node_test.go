@@ -45,6 +45,7 @@ type report struct {
 	Messages           int // that it sent back
 	Fragments          int // in how many pieces more
 	Pings, Pongs       int // that it sent and got
+	Late               int // pongs behind one for a later ping
 	Pinged             int
 	Code               int
 	Read, Written      int // bytes
@@ -256,7 +257,7 @@ func TestNodePeer(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			m := s.meeting(rand.New(rand.NewPCG(uint64(i), 3)))
 			to := server
-			if s.wsServes {
+			if s.peerServes {
 				to = nil
 			}
 			plain, r := p.hold(t, to, m, &talk{messages: each, seed: uint64(i + 1)})
@@ -266,6 +267,7 @@ func TestNodePeer(t *testing.T) {
 			sum.Fragments += r.Fragments
 			sum.Pings += r.Pings
 			sum.Pongs += r.Pongs
+			sum.Late += r.Late
 			sum.Pinged += r.Pinged
 			for name := range m.answer {
 				answers[name]++
@@ -276,7 +278,7 @@ func TestNodePeer(t *testing.T) {
 		return
 	}
 	t.Logf("%d messages, %d for each of %d sets of parameters, in %v", sum.Messages, each, len(all), time.Since(begun).Round(time.Second))
-	t.Logf("ws sent %d fragments more; it answered %d pings of ours, and we %d of its %d", sum.Fragments, sum.Pinged, sum.Pongs, sum.Pings)
+	t.Logf("ws sent %d fragments more; it answered %d pings of ours, and we %d of its %d, %d of them late", sum.Fragments, sum.Pinged, sum.Pongs, sum.Pings, sum.Late)
 	t.Logf("we sent %v, ws %v; answers had %v", ours, theirs, answers)
 	require.Less(t, ours.ratio(), 0.8)
 	require.Less(t, theirs.ratio(), 0.8) // also by levels and strategies that compress little

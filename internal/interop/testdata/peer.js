@@ -27,12 +27,13 @@ function numbers(seed) {
 function talk(ws, socket, job, answer) {
   const random = numbers(job.seed);
   const below = (n) => Math.floor(random() * n);
-  const waiting = []; // payloads of pings
-  const said = { id: job.id, answer, messages: 0, fragments: 0, pings: 0, pongs: 0, pinged: 0 };
+  const waiting = new Map(); // pings without a pong, by their payloads: which one it was
+  let answered = -1; // the last ping with a pong
+  const said = { id: job.id, answer, messages: 0, fragments: 0, pings: 0, pongs: 0, late: 0, pinged: 0 };
 
   function ping() {
-    const payload = `${job.id}/${said.pings++}/`.padEnd(below(126), '.');
-    waiting.push(payload);
+    const payload = `${job.id}/${said.pings}/`.padEnd(below(126), '.');
+    waiting.set(payload, said.pings++);
     ws.ping(payload);
   }
 
@@ -50,7 +51,7 @@ function talk(ws, socket, job, answer) {
   }
 
   function done() {
-    if (said.messages === job.messages && waiting.length === 0) ws.close(1000, 'done');
+    if (said.messages === job.messages && answered === said.pings - 1) ws.close(1000, 'done');
   }
 
   ws.on('message', (data, binary) => {
@@ -61,9 +62,11 @@ function talk(ws, socket, job, answer) {
   ws.on('ping', () => said.pinged++);
   ws.on('pong', (payload) => {
     // A pong may answer several pings (RFC 6455 §5.5.3).
-    const i = waiting.indexOf(payload.toString());
-    assert.notStrictEqual(i, -1, `a pong that answers nothing: ${payload}`);
-    waiting.splice(0, i + 1);
+    const ping = waiting.get(payload.toString());
+    assert.notStrictEqual(ping, undefined, `a pong that answers nothing: ${payload}`);
+    waiting.delete(payload.toString());
+    if (ping < answered) said.late++;
+    answered = Math.max(answered, ping);
     said.pongs++;
     done();
   });
