@@ -114,9 +114,9 @@ func (z *Inflater) begin(windowBits int, w *Window) {
 //
 // It returns the extended slice and how many bytes of src it has used up. The error is
 // nil if that is all of src, and ErrFull if dst is full and there is at least one more
-// byte of output to come: then call again with more room and with src[n:]. If dst is full
-// and src has nothing more to say, there is no error, so that a limit of size is exact
-// where it is the end of dst's capacity.
+// byte of output to come: then call again with more room and with src[n:], even where
+// that is empty. If dst is full and src has nothing more to say, there is no error, so
+// that a limit of size is exact where it is the end of dst's capacity.
 //
 // ErrCorrupt and ErrEmptyBlocks are final: what was appended before is right, and all
 // further calls return the same error.
