@@ -107,7 +107,7 @@ func (k *talk) send(r *rand.Rand, m message) error {
 		if r.IntN(2) == 0 {
 			n, err = w.Write(piece)
 		} else {
-			n, err = io.WriteString(w, string(piece))
+			n, err = w.(io.StringWriter).WriteString(string(piece))
 		}
 		if err != nil || n != len(piece) {
 			return fmt.Errorf("wrote %d of %d bytes: %w", n, len(piece), err)
