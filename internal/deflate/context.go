@@ -27,6 +27,7 @@ type Context struct {
 	have  int      // bytes in the ring, up to len(ring)
 	bits  int
 
+	typical int   // size of messages, roughly
 	refused uint8 // messages in a row that would not have become smaller
 }
 
@@ -44,6 +45,11 @@ func NewContext(bits int) *Context {
 // compressed message, and the peer has it in its window. A message that was
 // compressed and then not sent, or was sent as it is, is not committed.
 func (c *Context) Commit(src []byte) {
+	if c.have == 0 {
+		c.typical = len(src)
+	} else {
+		c.typical += (min(len(src), 8192) - c.typical) / 8
+	}
 	c.have = min(c.have+len(src), len(c.ring))
 	if over := len(src) - len(c.ring); over > 0 {
 		c.at += uint32(over)

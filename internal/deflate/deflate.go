@@ -13,13 +13,14 @@ const (
 	Fast Level = iota
 
 	// Dense compares several, and looks whether the next byte begins a longer
-	// one: a message shrinks by some more percent, in nearly twice the time.
+	// one: messages come out some percent smaller, in up to twice the time.
 	Dense
 )
 
 // blockSize is how many bytes go into one block, and maxBlock how many may if
 // none are left after them, so that none is tiny. Codes fit better to fewer bytes,
-// but each block spends some 80 bytes to describe its own.
+// but each block spends some 80 bytes to describe its own. A stored block has at
+// most 65,535 (RFC 1951 §3.2.4).
 const (
 	blockSize = 48 << 10
 	maxBlock  = blockSize + blockSize/4
@@ -39,11 +40,11 @@ type Deflater struct {
 	litCode  [numLit]code
 	distCode [numDist]code
 	litUsed  [numLit]uint16 // the symbols that occur, ascending
-	distUsed [numLit]uint16
+	distUsed [numDist]uint16
 
 	build  treeBuilder
 	header header
-}
+} // 40 KB: below the limit of a size class of the allocator
 
 var deflaters = sync.Pool{New: func() any { return new(Deflater) }}
 
@@ -67,7 +68,9 @@ func PutDeflater(d *Deflater) {
 // be committed, if it is sent. Without, it refers to nothing before src.
 //
 // If src would not become smaller, or not fit, ok is false and out is dst: the
-// message is to be sent as it is. If ok, at least one byte was appended.
+// message is to be sent as it is. A ctx that has little to refer to may also take
+// what becomes up to two bytes larger, where dst has room for that, so that later
+// messages have something to refer to. If ok, at least one byte was appended.
 func (d *Deflater) AppendMessage(dst, src []byte, ctx *Context, bits int, level Level) (out []byte, ok bool) {
 	most := len(src) - 1
 	if ctx != nil && ctx.wants(len(src)) {

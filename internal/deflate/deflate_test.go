@@ -143,40 +143,41 @@ func TestMessagesRoundTrip(t *testing.T) {
 	})
 }
 
-// What each window can refer to, to the byte: a message repeats the one before at a
+// What each window can refer to, to the byte: a message repeats one before it at a
 // distance of exactly 2^bits, and at one more, which no peer could resolve.
 func TestDistanceOfTheWindow(t *testing.T) {
 	forEveryWindow(t, func(t *testing.T, level Level, bits int) {
 		r := newEncSource(uint64(bits))
 		for _, extra := range []int{-1, 0, 1} {
 			for _, pieces := range []bool{false, true} {
-				marker := r.random(100)
 				d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, true)
-				// Bytes that repeat nothing and do not crowd the hash table.
-				first := append(bytes.Clone(marker), bytes.Repeat([]byte{'-'}, 1<<bits+extra-len(marker))...)
-				second := append(bytes.Clone(marker), "and something else"...)
 				var st Stream
-				var out []byte
-				var ok bool
-				if pieces {
-					out = d.AppendPiece(nil, first, ctx, &st, level, false)
-					ctx.Commit(first)
-					out = d.AppendPiece(out, second, ctx, &st, level, true)
-					peer.receive(t, out, append(first, second...))
-				} else {
-					out, ok = d.AppendMessage(make([]byte, 0, len(first)), first, ctx, bits, level)
-					require.True(t, ok)
-					peer.receive(t, out, first)
-					ctx.Commit(first)
-					out, ok = d.AppendMessage(make([]byte, 0, len(second)+primingCost), second, ctx, bits, level)
-					if extra <= 0 {
+				var out, all []byte
+				send := func(src []byte, last bool) {
+					if pieces {
+						out = d.AppendPiece(out, src, ctx, &st, level, last)
+						all = append(all, src...)
+						if last {
+							peer.receive(t, out, all)
+						}
+					} else {
+						out, ok := d.AppendMessage(make([]byte, 0, len(src)+primingCost), src, ctx, bits, level)
 						require.True(t, ok)
-						require.Less(t, len(out), 50)
+						peer.receive(t, out, src)
 					}
-					if ok {
-						peer.receive(t, out, second)
-					}
+					ctx.Commit(src)
 				}
+				// The marker, which repeats nothing, and messages of the same size that do
+				// not crowd the hash table.
+				marker := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
+				send(marker, false)
+				for rest := 1<<bits + extra - len(marker); rest > 0; {
+					n := min(rest, 200)
+					send(bytes.Repeat([]byte{'-'}, n), false)
+					rest -= n
+				}
+				again := append(bytes.Clone(marker), r.english(60)...)
+				send(again, true)
 				if extra <= 0 {
 					require.Equal(t, 1<<bits+extra, peer.maxDist)
 				} else {
@@ -186,6 +187,32 @@ func TestDistanceOfTheWindow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The way in which a connection's long messages are hashed is not changed by a few short
+// ones, nor the other way round, as they find only what was hashed alike.
+func TestSizesMayMix(t *testing.T) {
+	r := newEncSource(1)
+	d, ctx := GetDeflater(), NewContext(15)
+	defer PutDeflater(d)
+	size := func(src []byte) float64 {
+		out, ok := d.AppendMessage(make([]byte, 0, len(src)), src, ctx, 15, Fast)
+		require.True(t, ok)
+		ctx.Commit(src)
+		return float64(len(out)) / float64(len(src))
+	}
+	for i := range 20 {
+		size(r.page(4000))
+		if i > 5 {
+			require.Less(t, size(r.page(1000)), .5)
+		}
+	}
+	for range 40 {
+		size(r.page(1000))
+	}
+	for range 10 {
+		require.Less(t, size(r.page(4000)), .45)
+	}
 }
 
 // Positions are kept in 16 bits and counted in 32.

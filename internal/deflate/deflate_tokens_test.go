@@ -36,11 +36,11 @@ func (r *tokenReader) bits(n int) (v int, err error) {
 func (r *tokenReader) symbol(c *tokenCode) (int, error) {
 	v, first, index := 0, 0, 0
 	for l := 1; l <= 15; l++ {
-		b, err := r.bits(1)
-		if err != nil {
-			return 0, err
+		if r.bit>>3 >= len(r.src) {
+			return 0, errTokens
 		}
-		v |= b
+		v |= int(r.src[r.bit>>3] >> (r.bit & 7) & 1)
+		r.bit++
 		n := c.counts[l]
 		if v-first < n {
 			return c.symbols[index+v-first], nil

@@ -23,9 +23,9 @@ type code uint32
 func (c code) bits() uint64 { return uint64(c >> 16) }
 func (c code) len() uint    { return uint(c & 31) }
 
-// occurring writes to used, in ascending order, the symbols whose frequency is not
-// zero, and returns how many there are.
-func occurring(used *[numLit]uint16, freq []uint32) int {
+// occurring writes to used, which is as long as freq, the symbols whose frequency is
+// not zero, in ascending order, and returns that part of it.
+func occurring(used []uint16, freq []uint32) []uint16 {
 	n := 0
 	for i := 0; i+8 <= len(freq); i += 8 {
 		f := freq[i : i+8 : i+8]
@@ -38,7 +38,7 @@ func occurring(used *[numLit]uint16, freq []uint32) int {
 			n += int((f | -f) >> 31)
 		}
 	}
-	return n
+	return used[:n]
 }
 
 // sortBuckets is up to which frequency symbols are sorted by counting.
@@ -46,8 +46,8 @@ const sortBuckets = 128
 
 // A treeBuilder has the memory that it takes to make codes of frequencies.
 type treeBuilder struct {
-	sorted [numLit + 1]uint32 // the symbols by frequency<<9 | symbol, ascending
-	weight [numLit + 1]uint32 // of the tree's inner nodes, ascending
+	sorted [numLit + 2]uint32 // the symbols by frequency<<9 | symbol, ascending
+	weight [numLit + 2]uint32 // of the tree's inner nodes, ascending
 	parent [numLit + 1]uint16 // of inner nodes
 	bucket [sortBuckets + 1]uint16
 }
@@ -111,25 +111,30 @@ func (b *treeBuilder) sort(freq []uint32, used []uint16) {
 func (b *treeBuilder) lengths(freq []uint32, used []uint16, limit int) (counts [32]uint16) {
 	b.sort(freq, used)
 	n := len(used)
-	const (
-		noLeaf  = 1<<23 - 1 // more than any sum of frequencies
+	const ( // more than any sum of frequencies
+		noLeaf  = 1<<23 - 1
 		noInner = 1 << 24
 	)
-	b.sorted[n] = noLeaf << 9
+	b.sorted[n], b.sorted[n+1] = noLeaf<<9, noLeaf<<9
 	leaf, inner := 0, 0
 	for i := range n - 1 {
-		b.weight[i] = noInner
-		sum := int32(0)
-		for range 2 {
-			l, w := int32(b.sorted[leaf]>>9), int32(b.weight[inner])
-			// As a branch, this is one that is mispredicted every other time.
-			isLeaf := (l - w - 1) >> 31 // -1 if l <= w
-			sum += w + (l-w)&isLeaf
-			b.parent[inner] = uint16(i) // stays if it is inner
-			leaf -= int(isLeaf)
-			inner += 1 + int(isLeaf)
+		b.weight[i], b.weight[i+1] = noInner, noInner
+		leaf0, leaf1 := b.sorted[leaf]>>9, b.sorted[leaf+1]>>9
+		inner0, inner1 := b.weight[inner], b.weight[inner+1]
+		switch { // one branch for both children costs half as many mispredictions
+		case leaf1 <= inner0:
+			b.weight[i] = leaf0 + leaf1
+			leaf += 2
+		case inner1 < leaf0:
+			b.weight[i] = inner0 + inner1
+			b.parent[inner], b.parent[inner+1] = uint16(i), uint16(i)
+			inner += 2
+		default:
+			b.weight[i] = leaf0 + inner0
+			b.parent[inner] = uint16(i)
+			leaf++
+			inner++
 		}
-		b.weight[i] = uint32(sum)
 	}
 	// From the root down, each inner node makes of one code two that are one bit
 	// longer; or, where that would be too long, of one of the longest that can be.

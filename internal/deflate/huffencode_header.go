@@ -12,7 +12,7 @@ const (
 // headerOrder is the order in which the lengths of that code itself are sent.
 var headerOrder = [numHeader]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-var headerExtra = [numHeader]uint8{repeatLength: 2, zeros3: 3, zeros11: 7}
+var headerExtra = [32]uint8{repeatLength: 2, zeros3: 3, zeros11: 7}
 
 // A header is that of a dynamic block: the codes of the block, by their lengths.
 type header struct {
@@ -21,13 +21,10 @@ type header struct {
 	lits   int // of how many symbols there is a length: one more than the last used
 	dists  int
 	orders int // of how many headerOrder
-	freq   [headerFreqs]uint32
-	codes  [numHeader]code
-	used   [numLit]uint16
+	freq   [32]uint32
+	codes  [32]code
+	used   [32]uint16
 }
-
-// headerFreqs is numHeader, rounded up to eights.
-const headerFreqs = 24
 
 // make prepares the header for two codes, of which litUsed and distUsed are the
 // symbols that have one, and returns its size in bits, those of the block's type
@@ -38,7 +35,7 @@ func (h *header) make(b *treeBuilder, lit, dist []code, litUsed, distUsed []uint
 	h.lits = h.lengths(lit, litUsed)
 	h.dists = h.lengths(dist, distUsed)
 	clear(h.codes[:])
-	used := h.used[:occurring(&h.used, h.freq[:])]
+	used := occurring(h.used[:], h.freq[:])
 	b.build(h.codes[:], h.freq[:], used, maxHeaderLen)
 	size := 3 + 5 + 5 + 4
 	for _, sym := range used {
@@ -106,12 +103,22 @@ func (h *header) token(sym, extra uint16) {
 // write writes the header.
 func (h *header) write(w *bitWriter) {
 	w.put(uint64(dynamicBlock<<1|(h.lits-257)<<3|(h.dists-1)<<8|(h.orders-4)<<13), 17)
-	for _, sym := range headerOrder[:h.orders] {
-		w.put(uint64(h.codes[sym].len()), 3)
+	for i := 0; i < h.orders; {
+		v, n := uint64(0), uint(0)
+		for ; i < h.orders && n < 48; i++ {
+			v |= uint64(h.codes[headerOrder[i]].len()) << n
+			n += 3
+		}
+		w.put(v, n)
 	}
-	for _, t := range h.tokens[:h.n] {
-		sym := t & 31
-		c := h.codes[sym]
-		w.put(c.bits()|uint64(t>>5)<<c.len(), c.len()+uint(headerExtra[sym]))
+	for t := h.tokens[:h.n]; len(t) > 0; {
+		v, n := uint64(0), uint(0)
+		for ; len(t) > 0 && n <= 48-maxHeaderLen-7; t = t[1:] {
+			sym := t[0] & 31
+			c := h.codes[sym]
+			v |= (c.bits() | uint64(t[0]>>5)<<c.len()) << (n & 63)
+			n += c.len() + uint(headerExtra[sym])
+		}
+		w.put(v, n)
 	}
 }

@@ -40,7 +40,7 @@ func TestCodesAreCompleteAndBest(t *testing.T) {
 	r := newEncSource(1)
 	var b treeBuilder
 	var used [numLit]uint16
-	for i := range 3000 {
+	for i := range 1000 {
 		freq := make([]uint32, numLit)
 		limit := maxCodeLen
 		kind := i % 4
@@ -60,7 +60,7 @@ func TestCodesAreCompleteAndBest(t *testing.T) {
 		}
 		freq[0]++
 		freq[n-1]++
-		syms := used[:occurring(&used, freq)]
+		syms := occurring(used[:], freq)
 		codes := make([]code, numLit)
 		b.build(codes, freq, syms, limit)
 
@@ -109,7 +109,7 @@ func TestCodesAreLimited(t *testing.T) {
 			freq[i] = freq[i-1] + freq[i-2]
 		}
 		codes := make([]code, numLit)
-		b.build(codes, freq, used[:occurring(&used, freq)], limit)
+		b.build(codes, freq, occurring(used[:], freq), limit)
 		space := 0
 		for sym := range n {
 			require.LessOrEqual(t, int(codes[sym].len()), limit)
@@ -145,11 +145,12 @@ func TestLeastDynamic(t *testing.T) {
 		d.nseqs, d.matched = 0, 0
 		m.useTable(d.table[:], len(src), 15)
 		d.matchFast(&m, src, 0, len(src))
-		extra := d.count(src)
-		lits := d.litUsed[:occurring(&d.litUsed, d.litFreq[:])]
-		dists := d.distUsed[:occurring(&d.distUsed, d.distFreq[:])]
+		d.count(src)
+		lits := occurring(d.litUsed[:], d.litFreq[:])
+		dists := occurring(d.distUsed[:], d.distFreq[:])
+		extra := extraBits(d.litFreq[:], d.distFreq[:], lits, dists)
 		least := extra + leastDynamic(d.litFreq[:], d.distFreq[:], lits, dists)
-		others := min(3+8*len(src)+32, 3+extra+sizeIn(&fixedLit, d.litFreq[:], lits)+sizeIn(&fixedDist, d.distFreq[:], dists))
+		others := min(3+8*len(src)+32, 3+extra+sizeIn(fixedLit[:], d.litFreq[:], lits)+sizeIn(fixedDist[:], d.distFreq[:], dists))
 		if least < others {
 			continue
 		}
@@ -172,6 +173,6 @@ func TestOccurring(t *testing.T) {
 				want = append(want, uint16(sym))
 			}
 		}
-		require.Equal(t, want, append([]uint16{}, used[:occurring(&used, freq)]...))
+		require.Equal(t, want, append([]uint16{}, occurring(used[:], freq)...))
 	}
 }

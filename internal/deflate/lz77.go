@@ -30,36 +30,40 @@ type matcher struct {
 	at     uint32   // the position of src[0]
 	have   int      // bytes of ring that may be referred to
 	window int      // the largest distance
-	lead   uint     // for hash
+	mul    uint64   // for hash
+	hurry  int      // how soon positions are skipped where nothing is found
 }
 
 // useContext makes m one for a message of n bytes behind what c has.
 func (m *matcher) useContext(c *Context, n int) {
-	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring)}
-	m.setLead(n)
+	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring), mul: hashFour, hurry: 1}
+	if c.have > 0 {
+		n = c.typical // messages find only what was hashed as they are
+	}
+	if n >= longMessage && m.window >= 4096 {
+		m.mul = hashFive
+	}
 }
 
 // useTable makes m one for a message of n bytes by itself.
 func (m *matcher) useTable(table []uint16, n, windowBits int) {
 	size := min(max(bits.Len(uint(n)), 8), maxTableBits)
-	*m = matcher{table: table[:1<<size], window: 1 << windowBits}
+	*m = matcher{table: table[:1<<size], window: 1 << windowBits, mul: hashFour, hurry: 1}
 	clear(m.table)
-	m.setLead(n)
-}
-
-// setLead has four bytes hashed, or five where there is much to find, so that four which
-// are the same by chance are not among it.
-func (m *matcher) setLead(n int) {
-	m.lead = 32
-	if n >= 2048 && m.window >= 4096 {
-		m.lead = 24
+	switch {
+	case n < shortMessage:
+		m.hurry = 2
+	case n >= longMessage && m.window >= 4096:
+		m.mul = hashFive
 	}
 }
 
-// shift is by how much a hash must be shifted to be an index of the table.
-func (m *matcher) shift() uint {
-	return uint(64 - bits.TrailingZeros(uint(len(m.table))))
-}
+// In a short message by itself there is little to find. In a long one there is so much
+// that four bytes which are the same by chance only keep from it.
+const (
+	shortMessage = 512
+	longMessage  = 2048
+)
 
 func get32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i : i+4]) }
 func get64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
@@ -72,9 +76,16 @@ func load(b []byte, i int) uint64 {
 	return uint64(get32(b, i))
 }
 
-// hash is of the low four or five bytes of v, with a lead of 32 or 24 bits.
-func hash(v uint64, lead, shift uint) uint32 {
-	return uint32(v << (lead & 63) * 0x9E3779B185EBCA87 >> (shift & 63))
+// What hash multiplies by, for the low four or five bytes; the others do not get
+// into the upper bits.
+const (
+	hashFour = 0x9E3779B185EBCA87 << 32 & (1<<64 - 1)
+	hashFive = 0x9E3779B185EBCA87 << 24 & (1<<64 - 1)
+)
+
+// hash returns the index of v in a table of mask+1 entries.
+func hash(v, mul uint64, mask int) int {
+	return int(v*mul>>(64-maxTableBits)) & mask
 }
 
 // matchLen returns how many bytes a and b have in common at their beginning.

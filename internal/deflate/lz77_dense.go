@@ -44,9 +44,9 @@ func (d *Deflater) matchDense(m *matcher, src []byte, from, to int) int {
 		s -= back
 		d.add(s-lit, length+back, dist)
 		s = end
-		lead, shift := m.lead, m.shift()
+		mul, mask := m.mul, len(m.table)-2
 		for ; next < s && next+minMatch <= to; next += 2 {
-			h := hash(load(src, next), lead, shift) &^ 1
+			h := hash(load(src, next), mul, mask)
 			pair := m.table[h : h+2]
 			pair[0], pair[1] = uint16(m.at+uint32(next)), pair[0]
 		}
@@ -62,11 +62,11 @@ func (d *Deflater) matchDense(m *matcher, src []byte, from, to int) int {
 // table.
 func (m *matcher) nextOfPair(src []byte, s, lit int) int {
 	table := m.table
-	lead, shift := m.lead&63, m.shift()&63
+	mul, mask := m.mul, len(table)-2 // of the first of a pair
 	at, window := uint(m.at), uint(m.window)
 	for s+minMatch <= len(src) {
 		v := load(src, s)
-		h := hash(v, lead, shift) &^ 1
+		h := hash(v, mul, mask)
 		now := uint16(at + uint(s))
 		pair := table[h : h+2]
 		p0, p1 := pair[0], pair[1]
@@ -92,7 +92,7 @@ func (m *matcher) nextOfPair(src []byte, s, lit int) int {
 // into the table.
 func (m *matcher) best(src []byte, s int) (length, dist int) {
 	v := load(src, s)
-	h := hash(v, m.lead, m.shift()) &^ 1
+	h := hash(v, m.mul, len(m.table)-2)
 	pair := m.table[h : h+2]
 	now := uint16(m.at + uint32(s))
 	most := 0

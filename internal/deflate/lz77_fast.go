@@ -11,7 +11,7 @@ const farMatch = 8192
 func (d *Deflater) matchFast(m *matcher, src []byte, from, to int) int {
 	src = src[:to:to]
 	table, at := m.table, int(m.at)
-	lead, shift := m.lead, m.shift()
+	mul, mask := m.mul, len(table)-1
 	for s, lit := from, from; ; {
 		var length, dist int
 		if s, dist = m.next(src, s, lit); dist == 0 {
@@ -37,13 +37,13 @@ func (d *Deflater) matchFast(m *matcher, src []byte, from, to int) int {
 		// a repetition's bytes are found does not matter much, as it is extended both
 		// ways.
 		if end+8 <= to {
-			table[hash(get64(src, s+1), lead, shift)] = uint16(at + s + 1)
-			table[hash(get64(src, s+3), lead, shift)] = uint16(at + s + 3)
-			table[hash(get64(src, end-3), lead, shift)] = uint16(at + end - 3)
-			table[hash(get64(src, end-1), lead, shift)] = uint16(at + end - 1)
+			table[hash(get64(src, s+1), mul, mask)] = uint16(at + s + 1)
+			table[hash(get64(src, s+3), mul, mask)] = uint16(at + s + 3)
+			table[hash(get64(src, end-3), mul, mask)] = uint16(at + end - 3)
+			table[hash(get64(src, end-1), mul, mask)] = uint16(at + end - 1)
 		} else {
 			for s++; s < end && s+minMatch <= to; s += 2 {
-				table[hash(load(src, s), lead, shift)] = uint16(at + s)
+				table[hash(load(src, s), mul, mask)] = uint16(at + s)
 			}
 		}
 		s, lit = end, end
@@ -59,11 +59,11 @@ func (d *Deflater) matchFast(m *matcher, src []byte, from, to int) int {
 // apart from its caller because it takes all the registers that there are.
 func (m *matcher) next(src []byte, s, lit int) (pos, dist int) {
 	table := m.table
-	lead, shift := m.lead, m.shift()
+	mul, mask := m.mul, len(table)-1
 	at, window := uint(m.at), uint(m.window)
 	for s+minMatch <= len(src) {
 		v := load(src, s)
-		h := hash(v, lead, shift)
+		h := hash(v, mul, mask)
 		now := uint16(at + uint(s))
 		dist := int(now - table[h])
 		table[h] = now
@@ -76,7 +76,7 @@ func (m *matcher) next(src []byte, s, lit int) (pos, dist int) {
 				return s, dist
 			}
 		}
-		s += 1 + (s-lit)>>6
+		s += 1 + (s-lit)*m.hurry>>6
 	}
 	return s, 0
 }
