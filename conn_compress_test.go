@@ -73,7 +73,7 @@ var (
 func TestWriteCompressed(t *testing.T) {
 	for _, o := range []Compression{noTakeover, takeover12, bothTakeOver, {true, false, 8, 15, 0, 9}, {false, false, 9, 15, 0, 5}} {
 		eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
-			for i, size := range []int{0, 1, 31, 127, 300, 1000, 16_383, 16_384, 16_385, 65_536, 70_000, 300_000, 1_100_000} {
+			for i, size := range []int{0, 1, 31, 127, 300, 1000, 16_383, 16_384, 16_385, 65_536, 140_000} {
 				message := similar(i, size)
 				if size < 31 {
 					message = message[:size]
@@ -223,7 +223,7 @@ func TestTakeoverMakesMessagesSmaller(t *testing.T) {
 // first of them alone; control frames may pass between.
 func TestNextWriterCompresses(t *testing.T) {
 	for _, o := range []Compression{noTakeover, takeover12, bothTakeOver, {true, true, 8, 8, 0, 9}} {
-		for _, size := range []int{16_384, 16_385, 50_000, 400_000} {
+		for _, size := range []int{16_384, 16_385, 70_000} {
 			t.Run(fmt.Sprintf("%v/%d", o, size), func(t *testing.T) {
 				eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
 					message := (noise(size/3, 1) + similar(1, size-size/3))[:size]
@@ -319,6 +319,23 @@ func TestWriteTimeoutLeavesTheContext(t *testing.T) {
 				p.wantMessage(name, z, noise(100, 9)+similar(i, 200), true)
 			}
 		}
+	})
+}
+
+// Messages above all pooled sizes of buffers, and frames that go out in more than
+// one step.
+func TestLargeCompressedMessage(t *testing.T) {
+	eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		message := noise(1_200_000, 1)
+		for range 2 {
+			go func() { require.NoError(t, c.WriteMessage(BinaryMessage, []byte(message))) }()
+			p.wantMessage("large", z, message, true)
+		}
+		c.SetReadLimit(2 << 20)
+		p.sendMeanwhile(p.frame(zBinary, z.compress(message)))
+		_, m, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.True(t, message == string(m))
 	})
 }
 
@@ -476,8 +493,8 @@ func TestCompressionAgainstItself(t *testing.T) {
 					server, client := newConn(a, connOptions{server: true, compression: &o}), newConn(b, connOptions{compression: &o})
 					r := rand.New(rand.NewPCG(uint64(bits), 5))
 					var messages []string
-					for i := range 60 {
-						n := r.IntN([]int{100, 3000, 100_000}[r.IntN(3)])
+					for i := range 40 {
+						n := r.IntN([]int{100, 3000, 70_000}[r.IntN(3)])
 						messages = append(messages, []string{similar(i, n), noise(n, uint64(i%5))}[r.IntN(2)])
 					}
 					go func() {
@@ -503,6 +520,17 @@ func TestCompressionAgainstItself(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A peer that refers back further than was agreed fails the connection.
+func TestReadBeyondTheAgreedWindow(t *testing.T) {
+	for _, way := range readWays {
+		eachCompressed(t, takeover12, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+			p.sendMeanwhile(p.frame(zBinary, z.compress(noise(5000, 1)+noise(5000, 1))))
+			_, _, err := way.read(c)
+			require.Equal(t, errCorruptDeflate, err)
+		})
 	}
 }
 

@@ -170,14 +170,20 @@ func noise(n int, seed uint64) string {
 }
 
 func TestReadCompressedEverySizeInEveryWay(t *testing.T) {
-	sizes := []int{0, 1, 2, 125, 126, 1000, 16383, 16384, 16385, 16400, 16401, 32768, 40_000, 65_536, 65_553, 300_000, 1 << 20}
+	z := &flatePeer{t: t} // refers to nothing before a message, which does under takeover too
+	messages, payloads := map[int]string{}, map[int]string{}
+	sizes := []int{0, 1, 2, 125, 126, 1000, 16383, 16384, 16385, 16400, 16401, 32768, 40_000, 65_536, 65_553, 140_000}
+	for _, size := range sizes {
+		messages[size] = noise(size, uint64(size))
+		payloads[size] = z.compress(messages[size])
+	}
 	for _, o := range []Compression{{false, false, 15, 15, 0, -1}, bothTakeOver} {
 		for _, way := range readWays[:3] {
 			t.Run(way.name, func(t *testing.T) {
-				eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+				eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, _ *flatePeer) {
 					var frames [][]byte
 					for _, size := range sizes {
-						payload := z.compress(noise(size, uint64(size)))
+						payload := payloads[size]
 						cut := len(payload) / 3
 						frames = append(frames, p.frame(zBeginText, payload[:cut]), p.frame(finContinue, payload[cut:]), p.frame(finText, "plain"))
 					}
@@ -186,7 +192,7 @@ func TestReadCompressedEverySizeInEveryWay(t *testing.T) {
 						messageType, m, err := way.read(c)
 						require.NoError(t, err)
 						require.Equal(t, TextMessage, messageType)
-						require.True(t, string(m) == noise(size, uint64(size)), "%d bytes", size)
+						require.True(t, string(m) == messages[size], "%d bytes", size)
 						_, m, err = way.read(c)
 						require.NoError(t, err)
 						require.Equal(t, "plain", string(m))
@@ -328,7 +334,7 @@ func stored(message string, block int) string {
 // The limit is for what comes out, to the byte, however it was packed and
 // wherever it is cut.
 func TestReadLimitOfCompressedMessages(t *testing.T) {
-	for _, limit := range []int{1, 2, 100, 4096, 16_384, 16_400, 20_000, 65_536, 100_000} {
+	for _, limit := range []int{1, 2, 100, 16_384, 16_400, 40_000} {
 		for _, way := range readWays[:3] {
 			t.Run(fmt.Sprintf("%d/%s", limit, way.name), func(t *testing.T) {
 				for _, pack := range []func(*flatePeer, string) string{
@@ -391,13 +397,13 @@ func TestReadBombs(t *testing.T) {
 	var deflated bytes.Buffer
 	w, err := flate.NewWriter(&deflated, 9)
 	require.NoError(t, err)
-	_, err = w.Write(make([]byte, 16<<20))
+	_, err = w.Write(make([]byte, 4<<20))
 	require.NoError(t, err)
 	require.NoError(t, w.Flush())
 	for name, payload := range map[string]string{
 		"zeros":               deflated.String(),
-		"empty stored blocks": strings.Repeat("\x00\x00\x00\xff\xff", 12_000),
-		"empty fixed blocks":  strings.Repeat("\x02\x08\x20\x80\x00", 12_000),
+		"empty stored blocks": strings.Repeat("\x00\x00\x00\xff\xff", 6_000),
+		"empty fixed blocks":  strings.Repeat("\x02\x08\x20\x80\x00", 6_000),
 	} {
 		for _, way := range readWays[:3] {
 			t.Run(name+"/"+way.name, func(t *testing.T) {
@@ -422,13 +428,13 @@ func TestReadBombs(t *testing.T) {
 // whichever read method comes next.
 func TestReadCompressedIsResumable(t *testing.T) {
 	message := strings.Repeat("The same again, ", 3) + noise(40, 5)
+	payload := (&flatePeer{t: t}).compress(message)
 	for _, o := range []Compression{{false, false, 15, 15, 0, -1}, bothTakeOver} {
 		for _, first := range readWays {
 			for _, second := range readWays {
 				t.Run(first.name+"/"+second.name, func(t *testing.T) {
-					eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+					eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, _ *flatePeer) {
 						for at, total := 0, 1; at < total; at++ {
-							payload := z.compress(message)
 							wire := append(append(p.frame(zBeginText, payload[:len(payload)/2]), p.frame(finPing, "x")...), p.frame(finContinue, payload[len(payload)/2:])...)
 							total = len(wire)
 							p.send(wire[:at])
@@ -462,7 +468,7 @@ func TestReadCompressedIsResumable(t *testing.T) {
 
 // The same with large messages of all kinds, and handlers that panic.
 func TestReadsOfCompressedResumeAnywhere(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(24) {
 		checkBuffers(t)
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
