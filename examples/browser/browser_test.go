@@ -15,7 +15,7 @@ import (
 
 // patience bounds each test with all that it starts. It only matters when a test
 // fails.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // browsers are those that the tests are run with. Each start opens a page in a
 // headless browser of its own, with a profile of its own, until the test's end.

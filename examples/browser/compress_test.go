@@ -22,16 +22,18 @@ var offers = map[string]string{
 // TestCompression has pages talk to servers with different options, and looks at
 // what was agreed on, and at how many bytes went over the wire.
 func TestCompression(t *testing.T) {
-	conversation := batches()
+	long, short := batches(1<<20), batches(1<<17) // 1 MiB is the server's limit
 	eachBrowser(t, true, func(t *testing.T, page *remote) {
 		for _, c := range []struct {
 			name    string
 			asked   websocket.Compression
 			agreed  websocket.Compression // with Chromium
 			answers map[string]string     // by browser
+			long    bool                  // is the conversation
 		}{{
 			name:   "no takeover",
 			agreed: agreed(false, 15, false, 15, 128),
+			long:   true,
 			answers: map[string]string{
 				chromium: "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
 				firefox:  "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
@@ -40,6 +42,7 @@ func TestCompression(t *testing.T) {
 			name:   "takeover",
 			asked:  websocket.Compression{SendContextTakeover: true, ReceiveContextTakeover: true},
 			agreed: agreed(true, 12, true, 12, 32),
+			long:   true,
 			answers: map[string]string{
 				chromium: "permessage-deflate; client_max_window_bits=12",
 				firefox:  "permessage-deflate; client_no_context_takeover",
@@ -51,6 +54,7 @@ func TestCompression(t *testing.T) {
 				ReceiveContextTakeover: true, ReceiveWindowBits: 15,
 			},
 			agreed:  agreed(true, 15, true, 15, 32),
+			long:    true,
 			answers: map[string]string{chromium: "permessage-deflate", firefox: "permessage-deflate"},
 		}, {
 			name:   "takeover by the server",
@@ -78,6 +82,10 @@ func TestCompression(t *testing.T) {
 			},
 		}} {
 			t.Run(c.name, func(t *testing.T) {
+				conversation := short
+				if c.long {
+					conversation = long
+				}
 				k := newTalk(page, c.asked, conversation, writeInTurn)
 				extensions := hold(t, page, k)
 				require.Equal(t, offers[page.browser], k.offer)
@@ -87,10 +95,10 @@ func TestCompression(t *testing.T) {
 				requireShares(t, k)
 			})
 		}
-		t.Run("windows", func(t *testing.T) { testWindows(t, page, conversation) })
-		t.Run("fragments and pings", func(t *testing.T) { testFragmentsAndPings(t, page, conversation) })
-		t.Run("changing", func(t *testing.T) { testChanging(t, page, conversation) })
-		t.Run("one byte and more", func(t *testing.T) { testThreshold(t, page, conversation) })
+		t.Run("windows", func(t *testing.T) { testWindows(t, page, short) })
+		t.Run("fragments and pings", func(t *testing.T) { testFragmentsAndPings(t, page, long) })
+		t.Run("changing", func(t *testing.T) { testChanging(t, page, short) })
+		t.Run("one byte and more", func(t *testing.T) { testThreshold(t, page, short) })
 		t.Run("over the limit", func(t *testing.T) { testOverTheLimit(t, page) })
 	})
 }

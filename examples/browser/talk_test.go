@@ -34,10 +34,11 @@ type batch struct {
 // A share is how much of a batch, other than its noise, went over the wire.
 type share struct{ in, out float64 }
 
-// batches are the conversation of each test: the same in every run.
-func batches() []batch {
+// batches are a conversation with messages of up to largest bytes, the same in
+// every run.
+func batches(largest int) []batch {
 	r := rand.New(rand.NewPCG(7692, 6455))
-	return []batch{small(r), large(r), mixed(r)}
+	return []batch{small(r), large(r, largest), mixed(r, largest)}
 }
 
 // small is messages that are like each other, for the most part of 200 bytes.
@@ -51,10 +52,10 @@ func small(r *rand.Rand) batch {
 	return b
 }
 
-// large is messages up to 1 MiB, the server's limit.
-func large(r *rand.Rand) batch {
+// large is messages of 64 KiB and more.
+func large(r *rand.Rand, largest int) batch {
 	b := batch{name: "large"}
-	for _, size := range []int{65535, 65536, 1 << 20} {
+	for _, size := range []int{65535, 65536, largest} {
 		for _, messageType := range messageTypes {
 			b.messages = append(b.messages, message{messageType, quotes(r, size)})
 		}
@@ -65,7 +66,7 @@ func large(r *rand.Rand) batch {
 // mixed is messages that are better sent as they are among those that are better
 // compressed. Some of them come again later, so that they lie where a window may
 // reach or just does not.
-func mixed(r *rand.Rand) batch {
+func mixed(r *rand.Rand, largest int) batch {
 	b := batch{name: "mixed"}
 	again := noise(r, 300)
 	add := func(messageType int, data []byte, noise int) {
@@ -80,7 +81,7 @@ func mixed(r *rand.Rand) batch {
 		add(websocket.BinaryMessage, append(quotes(r, size), again...), len(again))
 		add(websocket.BinaryMessage, quotes(r, 4096), 0)
 	}
-	add(websocket.BinaryMessage, noise(r, 1<<20), 1<<20)
+	add(websocket.BinaryMessage, noise(r, largest), largest)
 	add(websocket.TextMessage, quotes(r, 200), 0)
 	return b
 }
