@@ -2,10 +2,12 @@ package websocket
 
 import (
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -42,9 +44,9 @@ const fuzzLimit = 1 << 12
 
 // events is what a program sees of a stream of frames, and the peer in return:
 // messages, pings, pongs, the error, the frames that were sent.
-func events(t *testing.T, server bool, stream []byte, piece func() int, read func(*Conn) (int, []byte, error)) []string {
+func events(t *testing.T, server bool, o *Compression, stream []byte, piece func() int, read func(*Conn) (int, []byte, error)) []string {
 	conn := &scriptedConn{in: stream, piece: piece}
-	c := newConn(conn, connOptions{server: server})
+	c := newConn(conn, connOptions{server: server, compression: o})
 	c.SetReadLimit(fuzzLimit)
 	var seen []string
 	pong := c.PongHandler()
@@ -195,9 +197,63 @@ func FuzzFrameStream(f *testing.F) {
 		}
 		for name, piece := range pieces {
 			for _, way := range readWays[:3] {
-				got := events(t, server, stream, piece, way.read)
+				got := events(t, server, nil, stream, piece, way.read)
 				require.Equal(t, want, got, "%s, %s", name, way.name)
 			}
+		}
+	})
+}
+
+// FuzzCompressedStream has a peer send anything where compression was agreed:
+// what a program sees does not depend on how the bytes come and how it reads, and
+// a message that compress/flate can read is what that reads.
+func FuzzCompressedStream(f *testing.F) {
+	for _, server := range []bool{true, false} {
+		for _, takeover := range []bool{true, false} {
+			p, z := &peer{masks: server}, &flatePeer{t: f, takeover: takeover}
+			join := func(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
+			for i, g := range goodDeflate {
+				cut := len(g.payloads) / 2
+				f.Add(server, takeover, uint8(15), uint64(i), join(p.frame(zBeginText, g.payloads[:cut]), p.frame(finPing, "x"), p.frame(finContinue, g.payloads[cut:]), p.frame(finText, "y")))
+			}
+			f.Add(server, takeover, uint8(15), uint64(1), join(p.frame(zText, z.compress(similar(1, 500))), p.frame(zText, z.compress(similar(2, 500)))))
+			f.Add(server, takeover, uint8(8), uint64(2), join(p.frame(zBinary, z.compress(similar(1, 200))), p.frame(zBinary, z.compress(noise(200, 1))[:9])))
+			f.Add(server, takeover, uint8(15), uint64(3), p.frame(zText, z.compress(similar(1, fuzzLimit+1))))
+			f.Add(server, takeover, uint8(15), uint64(4), p.frame(zText, z.compress("caf\xe9")))
+			f.Add(server, takeover, uint8(12), uint64(5), p.frame(zBinary, strings.Repeat("\x00\x00\x00\xff\xff", 1100)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, server, takeover bool, bits uint8, seed uint64, stream []byte) {
+		bits = minWindowBits + bits%8
+		o := &Compression{takeover, takeover, int(bits), int(bits), 0, -1}
+		random := rand.New(rand.NewPCG(seed, 0))
+		var want []string
+		for _, piece := range []func() int{
+			func() int { return len(stream) },
+			func() int { return 1 },
+			func() int { return 1 + random.IntN(40) },
+		} {
+			for _, way := range readWays[:3] {
+				got := events(t, server, o, stream, piece, way.read)
+				if want == nil {
+					want = got
+				}
+				require.Equal(t, want, got, way.name)
+			}
+		}
+		if h, n := parseHeader(stream); n > 0 && !takeover && bits == maxWindowBits && h.opcode == opBinary && h.fin && h.rsv == rsv1Bit &&
+			h.masked == server && h.length <= uint64(len(stream)-n) {
+			payload := bytes.Clone(stream[n : n+int(h.length)])
+			mask(payload, h.key)
+			r := flate.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
+			message, err := io.ReadAll(io.LimitReader(r, fuzzLimit+1))
+			c := newConn(&scriptedConn{in: stream, piece: func() int { return len(stream) }}, connOptions{server: server, compression: o})
+			c.SetReadLimit(fuzzLimit)
+			if _, got, ours := c.ReadMessage(); ours == nil {
+				// It stops at the first block with BFINAL, where RFC 7692 §7.2.3.4 goes on.
+				require.True(t, bytes.HasPrefix(got, message), "%q, %q %v", got, message, err)
+			}
+			require.NoError(t, c.Close())
 		}
 	})
 }
