@@ -44,7 +44,7 @@ func (r encSource) english(n int) string {
 func (r encSource) tick(i int) []byte {
 	symbol := []string{"BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD"}[r.IntN(4)]
 	return fmt.Appendf(nil, `{"s":"%s","p":%.2f,"q":%.4f,"t":%d,"b":%t}`,
-		symbol, 60000+r.NormFloat64()*50, r.Float64()*3, 1763700000000+i*137+r.IntN(100), r.IntN(2) == 0)
+		symbol, 60000+r.NormFloat64()*50, r.Float64()*3, 1763700000000+int64(i*137+r.IntN(100)), r.IntN(2) == 0)
 }
 
 // chat is 256 bytes.

@@ -40,7 +40,7 @@ func TestCodesAreCompleteAndBest(t *testing.T) {
 	r := newEncSource(1)
 	var b treeBuilder
 	var used [numLit]uint16
-	for i := range 1000 {
+	for i := range 400 {
 		freq := make([]uint32, numLit)
 		limit := maxCodeLen
 		kind := i % 4
