@@ -1,5 +1,6 @@
-// Package websocket implements the WebSocket protocol (RFC 6455) for servers
-// and clients, with the API of gorilla/websocket.
+// Package websocket implements the WebSocket protocol (RFC 6455), with
+// compression (RFC 7692), for servers and clients, with the API of
+// gorilla/websocket.
 //
 // # Connections
 //
@@ -67,6 +68,19 @@
 // [PreparedMessage] is framed once and sent to many connections with
 // [Conn.WritePreparedMessage].
 //
+// # Compression
+//
+// Messages are compressed by permessage-deflate where both sides want it: set
+// EnableCompression of the Upgrader or Dialer, or [Compression] to say more. By
+// itself it has each message stand alone, so a connection keeps nothing, and
+// messages of a few hundred bytes become a quarter smaller. With context takeover
+// a message refers to earlier ones, and small messages that are like each other
+// become half to a third of their size. Of 10,000 connections that take 12 bits
+// of context over both ways, each keeps 6 KiB to send and 4 KiB to receive once
+// it has done so: 100 MiB. Small messages, and those that do not become smaller,
+// are sent as they are. [Conn.EnableWriteCompression] turns it off for the
+// messages that follow, for example those that were compressed before.
+//
 // # Proxies
 //
 // [DefaultDialer] asks the environment for a proxy, other Dialers their Proxy
@@ -85,7 +99,8 @@
 // and [ErrReadLimit]. The limit is on from the start: 1 MiB where we are the
 // server, 32 MiB where we are the client. The memory that a message takes
 // follows the bytes that have come: 16 KiB with the first ones, four times as
-// many later, whatever length its header declares.
+// many later, whatever length its header declares. For a compressed message the
+// limit is for what comes out of it, and the memory follows that.
 //
 // # Buffers
 //

@@ -110,14 +110,3 @@ func TestIsCloseError(t *testing.T) {
 	require.EqualError(t, &CloseError{Code: 4000, Text: "why"}, "websocket: close 4000: why")
 	require.EqualError(t, &CloseError{Code: 1006, Text: "unexpected EOF"}, "websocket: close 1006 (abnormal closure): unexpected EOF")
 }
-
-func TestCompressionMethodsNegotiateNothing(t *testing.T) {
-	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		c.EnableWriteCompression(true)
-		for level := -5; level < 15; level++ {
-			require.Equal(t, level < -2 || level > 9, c.SetCompressionLevel(level) != nil, "level %d", level)
-		}
-		require.NoError(t, c.WriteMessage(TextMessage, []byte(ascii(1000))))
-		p.want("a plain frame", finText, ascii(1000))
-	})
-}
