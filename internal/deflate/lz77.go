@@ -111,9 +111,10 @@ func (m *matcher) ringHas(t int, v uint32) bool {
 }
 
 // inRing returns how many bytes src[s:to] has in common with what is dist before
-// s, which begins in the ring and may go on in src.
+// s, which begins in the ring and may go on in src, and of which ringHas has compared
+// the first four.
 func (m *matcher) inRing(src []byte, s, to, dist int) int {
-	n := 0
+	n := minMatch
 	for back := dist - s; n < back; {
 		r := int(m.at-uint32(back-n)) & (len(m.ring) - 1)
 		piece := m.ring[r:min(r+back-n, len(m.ring))]
