@@ -11,9 +11,23 @@ func (c *Conn) sendPong(payload []byte) {
 		return
 	}
 	defer c.follow()
+	if owed := c.takeOwedPong(); owed != nil { // its goroutine has not come to wait yet
+		defer bufpool.Put(owed)
+		c.sendPongFrame(owed, nil, deadlineIn(replyWait))
+	}
 	buf := emptied(bufpool.Get(bufpool.Size))
 	defer bufpool.Put(buf)
 	c.sendPongFrame(buf, payload, deadlineIn(replyWait))
+}
+
+// takeOwedPong returns the pong that is owed, for the caller to send; nil if
+// there is none.
+func (c *Conn) takeOwedPong() *bufpool.Buffer {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	owed := c.out.owedPong
+	c.out.owedPong = nil
+	return owed
 }
 
 // sendPongFrame sends a pong and remembers whether the transport took it. If
@@ -61,14 +75,15 @@ func (c *Conn) sendOwedPong() {
 		}
 	}()
 	err := c.lead(true, nil, writeDeadline{own: true})
-	c.out.mu.Lock()
-	pong := c.out.owedPong
-	c.out.owedPong = nil
-	c.out.mu.Unlock()
-	defer bufpool.Put(pong)
-	if err != nil {
+	if err == nil {
+		defer c.follow()
+	}
+	pong := c.takeOwedPong()
+	if pong == nil { // the reader has sent it
 		return
 	}
-	defer c.follow()
-	c.sendPongFrame(pong, nil, deadlineIn(defaultWriteTimeout))
+	defer bufpool.Put(pong)
+	if err == nil {
+		c.sendPongFrame(pong, nil, deadlineIn(defaultWriteTimeout))
+	}
 }

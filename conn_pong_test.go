@@ -397,3 +397,24 @@ func TestPanicOfTheTransportInAnOwedPongAfterClose(t *testing.T) {
 		require.Equal(t, errConnClosed, c.WriteMessage(TextMessage, nil))
 	})
 }
+
+// Pongs go out in the order of their pings, also where an owed one is still on
+// its way to the write half when that becomes free.
+func TestPongsKeepTheirOrder(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		for i := range 100 {
+			require.NoError(t, c.lead(false, nil, writeDeadline{}))
+			c.sendPong([]byte(fmt.Sprint("owed ", i)))
+			c.follow()
+			c.sendPong([]byte(fmt.Sprint("next ", i)))
+			_, got, err := p.next()
+			require.NoError(t, err)
+			if got == fmt.Sprint("owed ", i) { // unless it was replaced
+				_, got, err = p.next()
+				require.NoError(t, err)
+			}
+			require.Equal(t, fmt.Sprint("next ", i), got)
+			p.wantSilence("the newest is the last")
+		}
+	})
+}
