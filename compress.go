@@ -41,7 +41,9 @@ type Compression struct {
 
 	// Threshold is the least size, in bytes, of a message that is compressed.
 	// Zero means 32 with context takeover and 128 without. A message that
-	// compression does not make smaller is sent as it is, whatever its size.
+	// compression does not make smaller is sent as it is, whatever its size;
+	// but with context takeover, while there is little to refer to, one may
+	// become up to two bytes larger for the sake of those that follow.
 	Threshold int
 
 	// Level is as in [Conn.SetCompressionLevel], but zero means the default.
