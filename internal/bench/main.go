@@ -1,0 +1,105 @@
+// Command bench measures permessage-deflate: this library's codec and
+// connections beside those of others, in one run, as markdown on standard
+// output. README.md says how to read it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bench/worker"
+)
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == worker.Argument {
+		if err := worker.Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() (err error) {
+	quick := flag.Bool("quick", false, "three short rounds, in place of those that the others flags say")
+	rounds := flag.Int("rounds", 15, "rounds; the budgets are meant for 15")
+	least := flag.Duration("least", 40*time.Millisecond, "the least processor time of a sample")
+	only := flag.String("only", "", "measure only the tables whose heading contains this")
+	flag.Parse()
+	if *quick {
+		*rounds, *least = 3, 10*time.Millisecond
+	}
+	if flag.NArg() != 0 || *rounds < 1 || *least <= 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+
+	ps := &processes{}
+	defer func() {
+		if e := ps.stop(); err == nil {
+			err = e
+		}
+	}()
+	var tables []*table
+	for _, t := range codecTables(ps, *quick) {
+		if strings.Contains(t.title, *only) {
+			tables = append(tables, t)
+		}
+	}
+	begin := time.Now()
+	for _, t := range tables {
+		if err := t.measureHeap(); err != nil {
+			return err
+		}
+	}
+	for round := range *rounds {
+		for _, t := range tables {
+			if err := t.measure(round, *least); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, *rounds, time.Since(begin).Round(time.Second))
+	}
+	if err := writeHeader(os.Stdout, *rounds, *least); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		t.write(os.Stdout)
+	}
+	return nil
+}
+
+// processes are the workers, by the library that they run, for as long as the
+// program runs.
+type processes struct{ all map[string]*worker.Process }
+
+func (ps *processes) ask(library string, q worker.Request) (worker.Reply, error) {
+	p, ok := ps.all[library]
+	if !ok {
+		var err error
+		if p, err = worker.Start(); err != nil {
+			return worker.Reply{}, err
+		}
+		if ps.all == nil {
+			ps.all = make(map[string]*worker.Process)
+		}
+		ps.all[library] = p
+	}
+	return p.Ask(q)
+}
+
+func (ps *processes) stop() (err error) {
+	for _, p := range ps.all {
+		if e := p.Stop(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
