@@ -1,0 +1,78 @@
+package load
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
+)
+
+// Check has a server echo the first n messages of a kind on one connection, and
+// compares. compressed is how many of the answers were compressed.
+func Check(address string, mode traffic.Mode, kind string, n int) (compressed int, err error) {
+	messages, err := traffic.Messages(kind)
+	if err != nil {
+		return 0, err
+	}
+	f, err := Dial(address, mode, kind, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	c := f.conns[0]
+	var before []byte // what an answer may refer to
+	for i, m := range messages[:n] {
+		if _, err := c.Write(f.first[i]); err != nil {
+			return compressed, err
+		}
+		payload, rsv1, err := c.readMessage()
+		if err != nil {
+			return compressed, err
+		}
+		got := payload
+		if rsv1 {
+			compressed++
+			if got, err = inflate(payload, before); err != nil {
+				return compressed, fmt.Errorf("load: message %d: %w", i, err)
+			}
+			if bits := mode.Bits(); bits != 0 {
+				before = append(before, got...)
+				before = before[max(0, len(before)-1<<bits):]
+			}
+		}
+		if !bytes.Equal(m, got) {
+			return compressed, fmt.Errorf("load: message %d is %q, and came back as %q", i, m, got)
+		}
+	}
+	return compressed, nil
+}
+
+func (c *conn) readMessage() (payload []byte, compressed bool, err error) {
+	for first := true; ; first = false {
+		fin, rsv1, length, _, err := readHeader(c.r)
+		if err != nil {
+			return nil, false, err
+		}
+		begin := len(payload)
+		payload = append(payload, make([]byte, length)...)
+		if _, err := io.ReadFull(c.r, payload[begin:]); err != nil {
+			return nil, false, err
+		}
+		if first {
+			compressed = rsv1
+		}
+		if fin {
+			return payload, compressed, nil
+		}
+	}
+}
+
+// inflate decodes a message with a decoder that none of the libraries has made
+// for itself (RFC 7692 §7.2.2).
+func inflate(payload, before []byte) ([]byte, error) {
+	in := append(bytes.Clone(payload), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...)
+	return io.ReadAll(flate.NewReaderDict(bytes.NewReader(in), before))
+}
