@@ -12,7 +12,7 @@ import (
 )
 
 // codecTables compare codecs alone.
-func codecTables(ps *processes, quick bool) (tables []*table) {
+func codecTables(ps *processes, quick bool) (parts []part) {
 	for _, bits := range []int{0, 12, 15} {
 		baseline := "compress/flate 1"
 		switch bits {
@@ -21,12 +21,12 @@ func codecTables(ps *processes, quick bool) (tables []*table) {
 		case 15:
 			baseline += ", kept"
 		}
-		tables = append(tables, codecTable(ps, bits, true, quick, baseline))
+		parts = append(parts, codecTable(ps, bits, true, quick, baseline))
 	}
 	for _, bits := range []int{0, 12, 15} {
-		tables = append(tables, codecTable(ps, bits, false, quick, "compress/flate"))
+		parts = append(parts, codecTable(ps, bits, false, quick, "compress/flate"))
 	}
-	return tables
+	return parts
 }
 
 // codecKinds leaves random bytes out where context is taken over, as there is
@@ -46,10 +46,7 @@ func codecKinds(bits int, encodes, quick bool) (kinds []string) {
 }
 
 func codecTable(ps *processes, bits int, encodes, quick bool, baseline string) *table {
-	does, heap := "decode", "decoder heap"
-	if encodes {
-		does, heap = "encode", "encoder heap"
-	}
+	does := codecDoes(encodes)
 	t := &table{title: fmt.Sprintf("Codec alone, %s, %s", does, contextName(bits))}
 	for _, kind := range codecKinds(bits, encodes, quick) {
 		g := &group{data: kind, baseline: baseline}
@@ -57,19 +54,10 @@ func codecTable(ps *processes, bits int, encodes, quick bool, baseline string) *
 			if spec.Bits != bits || (spec.NewEncoder != nil) != encodes || spec.Far && !within(kind, bits) || quick && spec.Slow {
 				continue
 			}
-			e := &entry{name: spec.Name}
-			q := worker.Request{Library: spec.Name, Bits: bits, Kind: kind}
-			e.sample = func(least time.Duration) (measure.Sample, error) {
-				q := q
-				q.Do, q.Least = does, least
-				r, err := ps.ask(spec.Library, q)
-				return r.Sample, err
-			}
+			e := codecEntry(ps, spec, encodes, kind)
 			if bits != 0 && kind == "chat" {
 				e.heap = func() (int64, error) {
-					q := q
-					q.Do = heap
-					r, err := ps.ask(spec.Library, q)
+					r, err := ps.ask(spec.Library, worker.Request{Do: does + "r heap", Library: spec.Name, Bits: bits})
 					return r.Heap, err
 				}
 			}
@@ -78,6 +66,22 @@ func codecTable(ps *processes, bits int, encodes, quick bool, baseline string) *
 		t.groups = append(t.groups, g)
 	}
 	return t
+}
+
+func codecDoes(encodes bool) string {
+	if encodes {
+		return "encode"
+	}
+	return "decode"
+}
+
+func codecEntry(ps *processes, spec codecs.Spec, encodes bool, kind string) *entry {
+	return &entry{name: spec.Name, sample: func(least time.Duration) (measure.Sample, error) {
+		r, err := ps.ask(spec.Library, worker.Request{
+			Do: codecDoes(encodes), Library: spec.Name, Bits: spec.Bits, Kind: kind, Least: least,
+		})
+		return r.Sample, err
+	}}
 }
 
 // within reports whether messages of the kind are no larger than the window, so

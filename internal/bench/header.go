@@ -32,7 +32,7 @@ func writeHeader(w io.Writer, rounds int, least time.Duration) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "compress/flate of the Go release.\n%d rounds, samples of at least %s of processor time; load average %s at the end.\n\n", rounds, least, load())
+	_, err := fmt.Fprintf(w, "compress/flate of the Go release.\n%d rounds, samples of at least %s of processor time; load average %s at the end.\n\n", rounds, least, loadAverage())
 	return err
 }
 
@@ -50,8 +50,8 @@ func processor() string {
 	return "an unnamed processor"
 }
 
-// load is how many wanted a processor in the last minute.
-func load() string {
+// loadAverage is how many wanted a processor in the last minute.
+func loadAverage() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

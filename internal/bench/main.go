@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,21 +48,21 @@ func run() (err error) {
 			err = e
 		}
 	}()
-	var tables []*table
-	for _, t := range codecTables(ps, *quick) {
-		if strings.Contains(t.title, *only) {
-			tables = append(tables, t)
+	var parts []part
+	for _, p := range slices.Concat(codecTables(ps, *quick), connTables(ps, *quick), echoTables(ps), heapTables()) {
+		if strings.Contains(p.heading(), *only) {
+			parts = append(parts, p)
 		}
 	}
 	begin := time.Now()
-	for _, t := range tables {
-		if err := t.measureHeap(); err != nil {
+	for _, p := range parts {
+		if err := p.prepare(); err != nil {
 			return err
 		}
 	}
 	for round := range *rounds {
-		for _, t := range tables {
-			if err := t.measure(round, *least); err != nil {
+		for _, p := range parts {
+			if err := p.measure(round, *least); err != nil {
 				return err
 			}
 		}
@@ -70,18 +71,19 @@ func run() (err error) {
 	if err := writeHeader(os.Stdout, *rounds, *least); err != nil {
 		return err
 	}
-	for _, t := range tables {
-		t.write(os.Stdout)
+	for _, p := range parts {
+		p.write(os.Stdout)
 	}
 	return nil
 }
 
-// processes are the workers, by the library that they run, for as long as the
-// program runs.
+// processes are the workers, by a name that says what they run, for as long as
+// the program runs.
 type processes struct{ all map[string]*worker.Process }
 
-func (ps *processes) ask(library string, q worker.Request) (worker.Reply, error) {
-	p, ok := ps.all[library]
+// ask starts the process if there is none of that name.
+func (ps *processes) ask(name string, q worker.Request) (worker.Reply, error) {
+	p, ok := ps.all[name]
 	if !ok {
 		var err error
 		if p, err = worker.Start(); err != nil {
@@ -90,7 +92,7 @@ func (ps *processes) ask(library string, q worker.Request) (worker.Reply, error)
 		if ps.all == nil {
 			ps.all = make(map[string]*worker.Process)
 		}
-		ps.all[library] = p
+		ps.all[name] = p
 	}
 	return p.Ask(q)
 }

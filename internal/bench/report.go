@@ -8,6 +8,14 @@ import (
 	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
 )
 
+// A part is what the report consists of.
+type part interface {
+	heading() string
+	prepare() error                               // is called once, before the rounds
+	measure(round int, least time.Duration) error // is called once in each round
+	write(w io.Writer)                            // is called at the end
+}
+
 // A budget is what an entry may take, as a part of what another of its group
 // takes in the same round.
 type budget struct {
@@ -39,6 +47,8 @@ type table struct {
 	groups      []*group
 }
 
+func (t *table) heading() string { return t.title }
+
 // measure takes one sample of every entry. Those of a group follow each other,
 // beginning with another one in every round, so that none is always the one
 // after the slowest.
@@ -56,8 +66,9 @@ func (t *table) measure(round int, least time.Duration) error {
 	return nil
 }
 
-// measureHeap is done once: it does not depend on what else the machine does.
-func (t *table) measureHeap() (err error) {
+// prepare measures memory, once: it does not depend on what else the machine
+// does.
+func (t *table) prepare() (err error) {
 	for _, g := range t.groups {
 		for _, e := range g.entries {
 			if e.heap == nil {

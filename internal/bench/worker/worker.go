@@ -5,21 +5,24 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
+	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
 )
 
 // A Request says what to do, and with what.
 type Request struct {
-	Do      string // the name of a method of this package
-	Library string `json:",omitempty"` // a codec's name, or a server library's
-	Mode    string `json:",omitempty"` // of a server
-	Bits    int    `json:",omitempty"` // of a codec's window
-	Kind    string `json:",omitempty"` // of messages
-	Least   time.Duration
+	Do      string        // see worker.do
+	Library string        `json:",omitempty"` // a codec's name, or a server library's
+	Mode    traffic.Mode  `json:",omitempty"` // of a server
+	Bits    int           `json:",omitempty"` // of a codec's window
+	Kind    string        `json:",omitempty"` // of messages
+	Least   time.Duration // of processor time
+	Open    int           `json:",omitempty"` // connections to wait for
 }
 
 // A Reply is what came of it.
@@ -27,7 +30,6 @@ type Reply struct {
 	Sample  measure.Sample
 	Reading measure.Reading
 	Heap    int64
-	Open    int64 // connections
 	Address string
 	Error   string
 }
@@ -53,7 +55,10 @@ func Serve(in io.Reader, out io.Writer) error {
 	}
 }
 
-type worker struct{}
+// A worker is what the process keeps between requests.
+type worker struct {
+	census *census // of the server that listens
+}
 
 func (w *worker) do(q Request) (r Reply, err error) {
 	switch q.Do {
@@ -65,8 +70,19 @@ func (w *worker) do(q Request) (r Reply, err error) {
 		r.Heap, err = codecHeap(q.Library, q.Bits, true)
 	case "decoder heap":
 		r.Heap, err = codecHeap(q.Library, q.Bits, false)
+	case "write":
+		r.Sample, err = write(q.Library, q.Mode, q.Kind, q.Least)
+	case "read":
+		r.Sample, err = read(q.Library, q.Mode, q.Kind, q.Least)
+	case "listen":
+		r.Address, err = w.listen(q.Library, q.Mode)
+	case "now":
+		r.Reading, err = measure.Now()
+	case "heap":
+		w.census.await(q.Open)
+		r.Heap = measure.Heap()
 	default:
-		err = fmt.Errorf("worker: cannot do that")
+		err = errors.New("worker: cannot do that")
 	}
 	return r, err
 }
