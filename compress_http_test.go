@@ -39,7 +39,7 @@ func TestCompressionIsNegotiatedOverHTTP(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			testnet.CheckGoroutines(t)
 			checkBuffers(t)
-			serving := make(chan *Conn, 1)
+			serving, served := make(chan *Conn, 1), make(chan struct{})
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				ws, err := c.u.Upgrade(w, r, nil)
 				if err != nil {
@@ -49,6 +49,7 @@ func TestCompressionIsNegotiatedOverHTTP(t *testing.T) {
 				serving <- ws
 				_ = echo(ws)
 				_ = ws.Close()
+				close(served)
 			}))
 			defer server.Close()
 			ws, response, err := c.d.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
@@ -68,6 +69,7 @@ func TestCompressionIsNegotiatedOverHTTP(t *testing.T) {
 				require.Equal(t, similar(i, i*i*10), string(p))
 			}
 			require.NoError(t, ws.Close())
+			<-served
 		})
 	}
 }
