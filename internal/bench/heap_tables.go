@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	heapKind     = "chat"
+	heapKind     = "json4K"
 	heapConns    = 1000
-	heapMessages = 160 // 40 KB each way
+	heapMessages = 10 // 40 KB each way
 )
 
 // heapBudgets are the bytes that compression may keep for a connection.
@@ -37,7 +37,7 @@ type heapRow struct {
 func heapTables() []part { return []part{&heapTable{}} }
 
 func (*heapTable) heading() string {
-	return fmt.Sprintf("Heap of %d connections after %d messages of 256 B each way", heapConns, heapMessages)
+	return fmt.Sprintf("Heap of %d connections after %d messages of 4 KiB each way", heapConns, heapMessages)
 }
 
 func (*heapTable) measure(int, time.Duration) error { return nil }

@@ -48,20 +48,15 @@ func run() (err error) {
 			err = e
 		}
 	}()
-	var parts []part
-	for _, p := range slices.Concat(codecTables(ps, *quick), connTables(ps, *quick), echoTables(ps), heapTables()) {
-		if strings.Contains(p.heading(), *only) {
-			parts = append(parts, p)
-		}
-	}
+	measured := slices.DeleteFunc(parts(ps, *quick), func(p part) bool { return !strings.Contains(p.heading(), *only) })
 	begin := time.Now()
-	for _, p := range parts {
+	for _, p := range measured {
 		if err := p.prepare(); err != nil {
 			return err
 		}
 	}
 	for round := range *rounds {
-		for _, p := range parts {
+		for _, p := range measured {
 			if err := p.measure(round, *least); err != nil {
 				return err
 			}
@@ -71,10 +66,15 @@ func run() (err error) {
 	if err := writeHeader(os.Stdout, *rounds, *least); err != nil {
 		return err
 	}
-	for _, p := range parts {
+	for _, p := range measured {
 		p.write(os.Stdout)
 	}
 	return nil
+}
+
+// parts are all that is measured, in the order of the report.
+func parts(ps *processes, quick bool) []part {
+	return slices.Concat(codecTables(ps, quick), connTables(ps, quick), echoTables(ps), heapTables())
 }
 
 // processes are the workers, by a name that says what they run, for as long as

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
@@ -112,12 +113,7 @@ func (g *group) verdict(e *entry) string {
 		if text != "" {
 			text += "; "
 		}
-		o := g.find(b.of)
-		if o == nil {
-			text += "no " + b.of
-			continue
-		}
-		r := e.ratioTo(o)
+		r := e.ratioTo(g.find(b.of))
 		text += fmt.Sprintf("≤ %.2f × %s: %.2f (%.2f–%.2f), %s", b.limit, b.of, r.Median, r.Low, r.High, met(r.Low <= b.limit))
 	}
 	return text
@@ -136,29 +132,55 @@ func (t *table) write(w io.Writer) {
 	if t.note != "" {
 		fmt.Fprintf(w, "%s\n\n", t.note)
 	}
-	fmt.Fprintln(w, "| data | who | µs/message | × baseline (95 %) | on the wire | allocations | heap/connection | budget |")
-	fmt.Fprintln(w, "|---|---|--:|--:|--:|--:|--:|---|")
+	heaps, budgets := t.has(func(e *entry) bool { return e.heap != nil }), t.has(func(e *entry) bool { return e.budgets != nil })
+	head, rule := "| data | who | µs/message | × baseline (95 %) | on the wire | allocations |", "|---|---|--:|--:|--:|--:|"
+	if heaps {
+		head, rule = head+" heap/connection |", rule+"--:|"
+	}
+	if budgets {
+		head, rule = head+" budget |", rule+"---|"
+	}
+	fmt.Fprintf(w, "%s\n%s\n", head, rule)
 	for _, g := range t.groups {
-		baseline := g.find(g.baseline)
 		for _, e := range g.entries {
-			ratio := "1, the baseline"
-			if e != baseline {
-				r := e.ratioTo(baseline)
-				ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.Median, r.Low, r.High)
+			fmt.Fprint(w, g.row(e))
+			if heaps {
+				fmt.Fprintf(w, " %s |", e.heapText())
 			}
-			var allocs []float64
-			for _, s := range e.samples {
-				allocs = append(allocs, s.AllocsPerMessage())
+			if budgets {
+				fmt.Fprintf(w, " %s |", g.verdict(e))
 			}
-			heap := ""
-			if e.heap != nil {
-				heap = fmt.Sprint(e.kept)
-			}
-			fmt.Fprintf(w, "| %s | %s | %s | %s | %.3f | %.2f | %s | %s |\n", g.data, e.name,
-				micros(measure.SpreadOf(e.times()).Median), ratio, e.samples[0].Ratio(), measure.SpreadOf(allocs).Median, heap, g.verdict(e))
+			fmt.Fprintln(w)
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// has reports whether some entry is such.
+func (t *table) has(such func(*entry) bool) bool {
+	return slices.ContainsFunc(t.groups, func(g *group) bool { return slices.ContainsFunc(g.entries, such) })
+}
+
+// row is what the table says of every entry.
+func (g *group) row(e *entry) string {
+	ratio := "1, the baseline"
+	if baseline := g.find(g.baseline); e != baseline {
+		r := e.ratioTo(baseline)
+		ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.Median, r.Low, r.High)
+	}
+	var allocs []float64
+	for _, s := range e.samples {
+		allocs = append(allocs, s.AllocsPerMessage())
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %.3f | %.2f |", g.data, e.name, micros(measure.SpreadOf(e.times()).Median),
+		ratio, e.samples[0].Ratio(), measure.SpreadOf(allocs).Median)
+}
+
+func (e *entry) heapText() string {
+	if e.heap == nil {
+		return ""
+	}
+	return fmt.Sprint(e.kept)
 }
 
 // micros is a time in nanoseconds as microseconds with three digits.

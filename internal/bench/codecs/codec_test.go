@@ -15,7 +15,7 @@ import (
 
 // some is how many messages of a kind are enough to go through a window.
 func some(kind string, messages [][]byte) [][]byte {
-	n := 100
+	n := 60
 	if kind == "json64K" || kind == "random64K" {
 		n = 3
 	}

@@ -26,9 +26,9 @@ func TestEcho(t *testing.T) {
 				defer server.Close()
 				address := strings.TrimPrefix(server.URL, "http://")
 				for _, kind := range traffic.JSON {
-					n := 200
-					if kind == "json64K" {
-						n = 5
+					n := map[string]int{"json4K": 20, "json64K": 3}[kind]
+					if n == 0 {
+						n = 100
 					}
 					compressed, err := load.Check(address, mode, kind, n)
 					require.NoError(t, err, kind)

@@ -10,10 +10,10 @@ import (
 )
 
 // Kinds are the kinds of messages there are.
-var Kinds = []string{"tick", "chat", "json4K", "json64K", "random64", "random256", "random4K", "random64K"}
+var Kinds = []string{"tick", "chat", "json256", "json4K", "json64K", "random64", "random256", "random4K", "random64K"}
 
 // JSON are those of them that can be compressed.
-var JSON = Kinds[:4]
+var JSON = Kinds[:5]
 
 // seed makes every run measure the same.
 const seed = 0x7692
@@ -48,6 +48,8 @@ func messages(kind string) ([][]byte, error) {
 		return repeat(1000, r.tick), nil
 	case "chat":
 		return repeat(1000, r.chat), nil
+	case "json256":
+		return repeat(1000, func(int) []byte { return r.list(256) }), nil
 	case "json4K":
 		return repeat(400, func(int) []byte { return r.page(4 << 10) }), nil
 	case "json64K":
@@ -114,6 +116,17 @@ func (r source) tick(i int) []byte {
 func (r source) chat(i int) []byte {
 	head := fmt.Sprintf(`{"id":"%s","room":"general","user":"user%04d","ts":%d,"text":"`, r.uuid(), r.IntN(500), 1763700000+i*3)
 	return []byte(head + r.english(256-len(head)-len(`"}`)) + `"}`)
+}
+
+// list is n bytes of small records, cut off in the middle of one: unlike chat,
+// it repeats itself within a message.
+func (r source) list(n int) []byte {
+	b := []byte(`{"quotes":[`)
+	for len(b) < n {
+		b = fmt.Appendf(b, `{"symbol":"%s","bid":%.2f,"ask":%.2f,"venue":"%s"},`,
+			symbols[r.IntN(len(symbols))], 60000+r.NormFloat64()*50, 60000+r.NormFloat64()*50, r.word())
+	}
+	return b[:n]
 }
 
 // page is n bytes of records, cut off in the middle of one.
