@@ -13,13 +13,17 @@ import (
 // Its zero value is what EnableCompression alone stands for: every message is
 // compressed by itself, and a connection keeps nothing between messages.
 //
+// Nothing is kept by a client either, unless the server does not say that it will
+// do without context takeover, as some do not: see ReceiveWindowBits.
+//
 // Context takeover makes small messages that are like each other much smaller,
 // and costs memory for as long as the connection lives: to send, one and a half
 // times 2^SendWindowBits bytes (6 KiB at 12 bits), to receive,
 // 2^ReceiveWindowBits (4 KiB), each from the first compressed message on.
 //
-// To compress what an attacker can choose part of together with a secret gives
-// the secret's length away, with takeover across messages too.
+// Whoever can have text of his own compressed together with a secret, and see
+// how long the result is, can find out the secret by guessing; with context
+// takeover, if they are in different messages, too.
 type Compression struct {
 	// SendContextTakeover lets the messages that we send refer to earlier ones,
 	// where the peer does not object.
@@ -30,7 +34,7 @@ type Compression struct {
 
 	// SendWindowBits bounds how far back the messages that we send refer, to
 	// 2^SendWindowBits bytes: 8 to 15. Zero means 12 with context takeover and
-	// 15 without. The peer may ask for less.
+	// 15 without. The peer may ask for less. Not every peer can have 8.
 	SendWindowBits int
 
 	// ReceiveWindowBits is what we ask the peer for in the other direction: 8 to
@@ -54,9 +58,6 @@ const (
 	minWindowBits      = 8 // RFC 7692 §7.1.2
 	maxWindowBits      = 15
 	takeoverWindowBits = 12 // unless the program says otherwise
-
-	takeoverThreshold = 32
-	messageThreshold  = 128
 
 	defaultCompressionLevel = -1 // as in compress/flate
 )
@@ -102,15 +103,12 @@ func validWindowBits(bits int) bool { return minWindowBits <= bits && bits <= ma
 
 func validCompressionLevel(level int) bool { return -2 <= level && level <= 9 }
 
-// threshold is the size from which on messages are compressed.
-func (o Compression) threshold() int {
-	switch {
-	case o.Threshold > 0:
-		return o.Threshold
-	case o.SendContextTakeover:
-		return takeoverThreshold
+// defaultThreshold is where, on average, messages begin to become smaller.
+func defaultThreshold(takeover bool) int {
+	if takeover {
+		return 32
 	}
-	return messageThreshold
+	return 128
 }
 
 // A deflateParams is one permessage-deflate element of
@@ -277,12 +275,13 @@ func (o Compression) offerField() string {
 
 var (
 	errUnofferedExtension = errors.New("websocket: the server chose an extension that was not offered")
-	errDeflateResponse    = errors.New("websocket: the server's permessage-deflate parameters do not answer the offer")
+	errDeflateResponse    = errors.New("websocket: the server's permessage-deflate parameters are malformed")
 )
 
 // judgeAnswer judges what the server chose of the client's offers (RFC 7692
 // §5.1), which are none where o is nil. There are servers that confirm nothing
-// of what they accept, so the answer need only fit one of the offers.
+// of what they accept, and the last of the offers demands nothing: every answer
+// that can be read fits that one.
 func (o *Compression) judgeAnswer(fields []string) (agreed *Compression, err error) {
 	chosen, ok := httpfield.ParseExtensions(fields)
 	if ok && len(chosen) == 0 {
@@ -295,25 +294,5 @@ func (o *Compression) judgeAnswer(fields []string) (agreed *Compression, err err
 	if !ok || answer.clientBitsAny {
 		return nil, errDeflateResponse
 	}
-	for _, offer := range o.offers() {
-		if answer.fits(offer) {
-			return o.inForce(answer.clientNoTakeover, answer.serverNoTakeover, answer.clientBits, answer.serverBits), nil
-		}
-	}
-	return nil, errDeflateResponse
-}
-
-// fits reports whether a server may give the answer to an offer, RFC 7692 §7.1.
-// What binds the server itself, and the client's context takeover, may be there
-// without having been offered.
-func (p deflateParams) fits(offer deflateParams) bool {
-	switch {
-	case offer.serverNoTakeover && !p.serverNoTakeover:
-		return false
-	case offer.serverBits != 0 && (p.serverBits == 0 || p.serverBits > offer.serverBits):
-		return false
-	case p.clientBits != 0 && !offer.clientBitsAny && p.clientBits > offer.clientBits: // 0 where it was not offered
-		return false
-	}
-	return true
+	return o.inForce(answer.clientNoTakeover, answer.serverNoTakeover, answer.clientBits, answer.serverBits), nil
 }

@@ -44,9 +44,6 @@ func TestCompressionDefaults(t *testing.T) {
 		_, err := o.withDefaults(true)
 		require.Error(t, err, "%+v", o)
 	}
-	require.Equal(t, 128, Compression{}.threshold())
-	require.Equal(t, 32, Compression{SendContextTakeover: true}.threshold())
-	require.Equal(t, 1, Compression{SendContextTakeover: true, Threshold: 1}.threshold())
 }
 
 // RFC 7692 §5.1 and §7.1: what a server answers to each offer.
@@ -204,31 +201,6 @@ func TestClientJudgesAnswers(t *testing.T) {
 	// An answer that nobody asked for fails the handshake.
 	_, err := (*Compression)(nil).judgeAnswer([]string{"permessage-deflate"})
 	require.ErrorIs(t, err, errUnofferedExtension)
-}
-
-// RFC 7692 §7.1.1.1, §7.1.2.1 and §7.1.2.2: an answer fits an offer if what the
-// offer demands is confirmed, and what it does not allow is not there.
-func TestAnswerFitsOffer(t *testing.T) {
-	for _, c := range []struct {
-		offer, answer deflateParams
-		fits          bool
-	}{
-		{deflateParams{}, deflateParams{}, true},
-		{deflateParams{}, deflateParams{serverNoTakeover: true, clientNoTakeover: true, serverBits: 8}, true},
-		{deflateParams{}, deflateParams{clientBits: 15}, false},
-		{deflateParams{clientBitsAny: true}, deflateParams{clientBits: 15}, true},
-		{deflateParams{clientBits: 10}, deflateParams{}, true},
-		{deflateParams{clientBits: 10}, deflateParams{clientBits: 10}, true},
-		{deflateParams{clientBits: 10}, deflateParams{clientBits: 11}, false},
-		{deflateParams{clientNoTakeover: true}, deflateParams{}, true}, // a hint, RFC 7692 §7.1.1.2
-		{deflateParams{serverNoTakeover: true}, deflateParams{}, false},
-		{deflateParams{serverBits: 10}, deflateParams{}, false},
-		{deflateParams{serverBits: 10}, deflateParams{serverBits: 11}, false},
-		{deflateParams{serverBits: 10}, deflateParams{serverBits: 10}, true},
-		{deflateParams{serverBits: 10}, deflateParams{serverBits: 8}, true},
-	} {
-		require.Equal(t, c.fits, c.answer.fits(c.offer), "%v for %v", c.answer, c.offer)
-	}
 }
 
 // Whatever either side wants, both come to the same understanding: neither sends

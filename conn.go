@@ -107,6 +107,10 @@ func (c *Conn) RemoteAddr() net.Addr {
 // message fails the connection: the peer is sent close code 1009 and the read
 // returns [ErrReadLimit]. The limit is looked at when a frame begins, so it
 // holds for the frames that begin after the call.
+//
+// Of a compressed message it is the size once inflated, which is looked at all
+// the time; on the wire it may be larger than the limit by a sixteenth and 64
+// bytes.
 func (c *Conn) SetReadLimit(limit int64) { c.readLimit.Store(max(limit, 0)) }
 
 // SetReadDeadline sets the time after which reads fail, the blocked one

@@ -42,7 +42,9 @@ func (c *Conn) Compression() (agreed Compression, ok bool) {
 	if c.writeOptions != nil {
 		agreed.Threshold = c.writeOptions.threshold
 	}
-	agreed.Threshold = agreed.threshold()
+	if agreed.Threshold == 0 {
+		agreed.Threshold = defaultThreshold(agreed.SendContextTakeover)
+	}
 	return agreed, true
 }
 
@@ -73,12 +75,9 @@ func (c *Conn) compresses(op opcode, size int) (deflate.Level, bool) {
 	if c.sendBits == 0 || !op.isData() || c.plainSends.Load() {
 		return 0, false
 	}
-	threshold := messageThreshold
-	switch {
-	case c.writeOptions != nil && c.writeOptions.threshold > 0:
+	threshold := defaultThreshold(c.takesOver())
+	if c.writeOptions != nil && c.writeOptions.threshold > 0 {
 		threshold = c.writeOptions.threshold
-	case c.takesOver():
-		threshold = takeoverThreshold
 	}
 	level := c.level.Load()
 	if size < threshold || level == 0 {
@@ -104,20 +103,31 @@ func (c *Conn) sendContext() *deflate.Context {
 	return c.contexts.sent
 }
 
-// writeMessage sends a message in one frame, compressed where that is wanted and
-// makes it smaller. What refers to earlier messages is compressed in the order
-// of the frames, and becomes one of those once it was sent; else compression
-// does not hold up other writers.
+// writeMessage sends a message, compressed where that is wanted and makes it
+// smaller: in one frame, or in fragments if it is too large for the buffers that
+// are kept. What refers to earlier messages is compressed in the order of the
+// frames, and becomes one of those once it was sent; else compression does not
+// hold up other writers.
 func (c *Conn) writeMessage(op opcode, data []byte) error {
 	h := header{fin: true, opcode: op}
 	level, compresses := c.compresses(op, len(data))
-	if !compresses {
+	switch {
+	case !compresses:
 		return c.writeFrame(h, data, writeDeadline{})
+	case len(data) > bufpool.Largest-headerRoom:
+		return c.writeInPieces(op, data)
 	}
-	buf := emptied(bufpool.Get(headerRoom + len(data)))
-	defer bufpool.Put(buf)
+	var buf *bufpool.Buffer
+	defer func() {
+		if buf != nil {
+			bufpool.Put(buf)
+		}
+	}()
 	if !c.takesOver() {
-		c.compress(&h, buf, data, nil, level)
+		if err := c.out.refuses(writeDeadline{}); err != nil {
+			return err // before the work
+		}
+		buf = c.compressed(&h, data, nil, level)
 	}
 	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
@@ -125,9 +135,10 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 	defer c.follow()
 	ctx := c.sendContext()
 	if ctx != nil {
-		c.compress(&h, buf, data, ctx, level)
+		buf = c.compressed(&h, data, ctx, level)
 	}
-	if h.rsv == 0 {
+	if buf == nil {
+		buf = emptied(bufpool.Get(bufpool.Size))
 		return c.sendFrame(h, buf, data, writeDeadline{})
 	}
 	err := c.sendFrame(h, buf, nil, writeDeadline{})
@@ -137,16 +148,29 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 	return err
 }
 
-// compress puts data into buf, compressed as the payload of a frame with header
-// h, which then says so; or neither, if that would not be smaller.
-func (c *Conn) compress(h *header, buf *bufpool.Buffer, data []byte, ctx *deflate.Context, level deflate.Level) {
+// writeInPieces sends data as a writer of NextWriter would.
+func (c *Conn) writeInPieces(op opcode, data []byte) error {
+	w := c.newMessageWriter(op)
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// compressed returns a buffer with data, compressed as the payload of a frame with
+// header h, which then says so; or nil, if that is not worth it.
+func (c *Conn) compressed(h *header, data []byte, ctx *deflate.Context, level deflate.Level) *bufpool.Buffer {
+	buf := emptied(bufpool.Get(headerRoom + len(data)))
 	d := deflate.GetDeflater()
 	defer deflate.PutDeflater(d)
 	out, ok := d.AppendMessage(buf.Data[buf.W:buf.W], data, ctx, int(c.sendBits), level)
-	if ok {
-		buf.W += len(out)
-		h.rsv = rsv1Bit
+	if !ok {
+		bufpool.Put(buf)
+		return nil
 	}
+	buf.W += len(out)
+	h.rsv = rsv1Bit
+	return buf
 }
 
 // pieces are what a messageWriter needs to compress its message, while it has
@@ -157,9 +181,6 @@ type pieces struct {
 	ctx       *deflate.Context // what the next piece may refer to; nil: nothing
 	temporary bool             // ctx is this message's alone
 }
-
-// maxGrowth is how much larger than n bytes a piece of that size may come out.
-func maxGrowth(n int) int { return n/1024 + 64 }
 
 // newPieces returns nil if a message of the type is not to be compressed.
 func (c *Conn) newPieces(op opcode) *pieces {
@@ -177,31 +198,31 @@ func (p *pieces) fragment(c *Conn, h *header, data []byte) *bufpool.Buffer {
 	if begins {
 		p.ctx = c.sendContext()
 	}
-	buf := emptied(bufpool.Get(headerRoom + len(data) + maxGrowth(len(data))))
 	if begins && h.fin {
-		if _, ok := c.compresses(h.opcode, len(data)); ok {
-			c.compress(h, buf, data, p.ctx, p.level)
+		if _, ok := c.compresses(h.opcode, len(data)); !ok {
+			return nil
 		}
-	} else {
-		if p.ctx == nil {
-			p.ctx, p.temporary = deflate.GetContext(int(c.sendBits)), true
-		}
-		d := deflate.GetDeflater()
-		defer deflate.PutDeflater(d)
-		buf.W += len(d.AppendPiece(buf.Data[buf.W:buf.W], data, p.ctx, &p.stream, p.level, h.fin))
-		if begins && len(buf.Bytes()) < len(data) {
-			h.rsv = rsv1Bit
-		}
+		return c.compressed(h, data, p.ctx, p.level)
 	}
-	if begins && h.rsv == 0 {
-		bufpool.Put(buf)
-		return nil
+	if p.ctx == nil {
+		p.ctx, p.temporary = deflate.GetContext(int(c.sendBits)), true
+	}
+	buf := emptied(bufpool.Get(headerRoom + deflate.MaxPiece(len(data))))
+	d := deflate.GetDeflater()
+	defer deflate.PutDeflater(d)
+	buf.W += len(d.AppendPiece(buf.Data[buf.W:buf.W], data, p.ctx, &p.stream, p.level, h.fin))
+	if begins {
+		if len(buf.Bytes()) >= len(data) {
+			bufpool.Put(buf)
+			return nil
+		}
+		h.rsv = rsv1Bit
 	}
 	return buf
 }
 
-// sent is called when data went out, compressed.
-func (p *pieces) sent(data []byte) {
+// commit is called when data went out, compressed: it is context now.
+func (p *pieces) commit(data []byte) {
 	if p.ctx != nil {
 		p.ctx.Commit(data)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 	"github.com/seed62ce5aa7/websocket/internal/deflate"
 	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
@@ -548,4 +550,174 @@ func TestContextsAreMadeWhenNeeded(t *testing.T) {
 		require.Nil(t, c.contexts.received)
 	})
 	require.Equal(t, deflate.Fast, deflate.Level(0), "the default")
+}
+
+// A Write that comes while another one's fragment is on its way loses nothing.
+func TestWritesOfOneCompressingWriterAtOnce(t *testing.T) {
+	eachCompressed(t, noTakeover, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		p.blockWrites(0)
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := io.WriteString(w, noise(20_000, 1))
+			require.NoError(t, err)
+		})
+		synctest.Wait()
+		all.Go(func() {
+			n, err := io.WriteString(w, strings.Repeat("B", 1000))
+			require.NoError(t, err)
+			require.Equal(t, 1000, n)
+		})
+		synctest.Wait()
+		p.unblockWrites()
+		all.Wait()
+		require.NoError(t, w.Close())
+		_, got, compressed, _ := p.message(z)
+		require.True(t, compressed)
+		require.Len(t, got, 21_000)
+		require.Equal(t, 1000, strings.Count(got, "B"))
+	})
+}
+
+// A WriteBufferSize that is meant to be without end is as large as can be.
+func TestWriteBufferSizeWithoutEnd(t *testing.T) {
+	for _, size := range []int{math.MaxInt, math.MaxInt - headerRoom, math.MaxInt32} {
+		for _, o := range []*Compression{nil, &noTakeover, &takeover12} {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				z := &flatePeer{t: t, takeover: o == &takeover12}
+				if o != nil {
+					c.startCompression(o)
+				}
+				c.writeOptions = newWriteOptions(size, nil, nil)
+				go func() {
+					w, err := c.NextWriter(BinaryMessage)
+					require.NoError(t, err)
+					for range 4 {
+						_, err := io.WriteString(w, similar(1, 10_000))
+						require.NoError(t, err)
+					}
+					require.NoError(t, w.Close())
+				}()
+				_, got, compressed, frames := p.message(z)
+				require.True(t, strings.Repeat(similar(1, 10_000), 4) == got)
+				require.Equal(t, o != nil, compressed)
+				require.Equal(t, 1, frames)
+			})
+		}
+	}
+}
+
+// A message above the largest buffers that are kept goes out in fragments, whether
+// it becomes smaller or not, and control frames pass between them.
+func TestLargeMessageIsCompressedInPieces(t *testing.T) {
+	for _, o := range []Compression{noTakeover, takeover12} {
+		eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+			large := similar(1, 1<<20+1)
+			for range 2 {
+				go func() {
+					require.NoError(t, c.WriteMessage(TextMessage, []byte(large)))
+					require.NoError(t, c.WriteMessage(TextMessage, []byte(similar(1, 200))))
+				}()
+				messageType, got, compressed, frames := p.message(z)
+				require.EqualValues(t, TextMessage, messageType)
+				require.True(t, large == got)
+				require.True(t, compressed)
+				require.Greater(t, frames, 1)
+				p.wantMessage("behind it", z, similar(1, 200), true)
+			}
+			require.Nil(t, c.out.stream)
+		})
+	}
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) { // with nobody to read it
+		c.startCompression(&takeover12)
+		p.blockWrites(100_000)
+		wrote := make(chan error)
+		go func() { wrote <- c.WriteMessage(BinaryMessage, []byte(noise(2<<20, 1))) }()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.Error(t, <-wrote)
+	})
+}
+
+// What cannot be written is not compressed first, and writers that wait hold no
+// compressed message where they have to wait for the context.
+func TestCompressionWaitsForItsTurn(t *testing.T) {
+	eachCompressed(t, takeover12, func(t *testing.T, c *Conn, p *peer, _ *flatePeer) {
+		before := onLoan.Load()
+		require.NoError(t, c.lead(false, nil, writeDeadline{}))
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(similar(1, 300))), errConnClosed) })
+		}
+		synctest.Wait()
+		require.Equal(t, before, onLoan.Load())
+		require.NoError(t, c.Close())
+		c.follow()
+		all.Wait()
+	})
+	if raceEnabled {
+		return // it makes allocations of its own
+	}
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		c.startCompression(&noTakeover)
+		require.NoError(t, c.WriteControl(CloseMessage, nil, time.Time{}))
+		gets := 0
+		old := bufpool.OnLoan
+		bufpool.OnLoan = func(delta int) { gets++; old(delta) }
+		defer func() { bufpool.OnLoan = old }()
+		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, []byte(similar(1, 300))))
+		require.Zero(t, gets, "buffers that were asked for")
+	})
+}
+
+// poolFunc is a BufferPool whose Put is a function of the test's.
+type poolFunc func()
+
+func (f poolFunc) Get() any { return nil }
+func (f poolFunc) Put(any)  { f() }
+
+// The program's own pool may use the connection, and may panic, when a buffer
+// comes back.
+func TestBufferPoolMayWrite(t *testing.T) {
+	for _, size := range []int{10, 40_000} {
+		eachCompressed(t, noTakeover, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+			puts := 0
+			c.writeOptions = newWriteOptions(0, poolFunc(func() {
+				puts++
+				require.NoError(t, c.WriteControl(PingMessage, []byte("put"), time.Now().Add(time.Second)))
+			}), nil)
+			w, err := c.NextWriter(TextMessage)
+			require.NoError(t, err)
+			_, err = io.WriteString(w, similar(1, size))
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			require.Equal(t, 1, puts)
+			p.wantMessage("the message", z, similar(1, size), size > 10)
+			p.want("the pool's", finPing, "put")
+		})
+		eachCompressed(t, noTakeover, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+			c.writeOptions = newWriteOptions(0, poolFunc(func() { panic("pool") }), nil)
+			w, err := c.NextWriter(TextMessage)
+			require.NoError(t, err)
+			_, err = io.WriteString(w, similar(1, size))
+			require.NoError(t, err)
+			require.PanicsWithValue(t, "pool", func() { _ = w.Close() })
+			p.wantMessage("the message", z, similar(1, size), size > 10)
+			require.NoError(t, c.WriteMessage(TextMessage, []byte(similar(2, 300))))
+			p.wantMessage("the next", z, similar(2, 300), true)
+		})
+	}
+}
+
+// A writer's message below the threshold is sent as it is.
+func TestNextWriterBelowTheThreshold(t *testing.T) {
+	eachCompressed(t, noTakeover, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		_, err = io.WriteString(w, strings.Repeat("a", 127))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		p.wantMessage("below", z, strings.Repeat("a", 127), false)
+	})
 }

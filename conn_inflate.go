@@ -3,6 +3,7 @@ package websocket
 import (
 	"io"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
@@ -12,11 +13,15 @@ import (
 // An inflation is a compressed message that is being read (RFC 7692 §7.2.2).
 type inflation struct {
 	z        *deflate.Inflater
-	unmasked int             // bytes in hand that are unmasked already and were not used up
-	tail     int             // bytes of deflate.Tail that went in
-	full     bool            // more comes out of what went in already
-	size     int64           // bytes that came out
-	window   *bufpool.Buffer // of a reader: what came out last, and of that, in [R:W], what was not read
+	unmasked int   // bytes in hand that are unmasked already and were not used up
+	tail     int   // bytes of deflate.Tail that went in
+	full     bool  // more comes out of what went in already
+	size     int64 // bytes that came out
+
+	// What came out last and, of that, in [R:W], what nobody has taken yet; and,
+	// where a whole message is gathered, the buffers that were filled before.
+	out    *bufpool.Buffer
+	filled []*bufpool.Buffer
 }
 
 var inflations = sync.Pool{New: func() any { return new(inflation) }}
@@ -47,10 +52,14 @@ func (in *readHalf) endInflation() {
 	}
 	in.inflation = nil
 	deflate.PutInflater(inf.z)
-	if inf.window != nil {
-		bufpool.Put(inf.window)
+	for _, b := range inf.filled {
+		bufpool.Put(b)
 	}
-	*inf = inflation{}
+	if inf.out != nil {
+		bufpool.Put(inf.out)
+	}
+	clear(inf.filled)
+	*inf = inflation{filled: inf.filled[:0]}
 	inflations.Put(inf)
 }
 
@@ -73,7 +82,7 @@ func (c *Conn) inflate(dst []byte, start int) ([]byte, error) {
 		var src []byte
 		if !inf.full {
 			var err error
-			if src, err = c.compressed(); err != nil {
+			if src, err = c.nextCompressed(); err != nil {
 				return dst, err
 			}
 			if len(src) == 0 {
@@ -110,10 +119,10 @@ func (c *Conn) inflate(dst []byte, start int) ([]byte, error) {
 	}
 }
 
-// compressed returns the next compressed bytes, unmasked. They are in hand, or
+// nextCompressed returns the next compressed bytes, unmasked. They are in hand, or
 // the message's tail, and stay there until usedUp. There are none at the end of
 // the message.
-func (c *Conn) compressed() ([]byte, error) {
+func (c *Conn) nextCompressed() ([]byte, error) {
 	in := &c.in
 	for in.remaining == 0 {
 		if in.fin {
@@ -173,11 +182,12 @@ func (c *Conn) endOfInflated(recent []byte) error {
 }
 
 // appendInflated is AppendMessage for a compressed message. It is inflated
-// straight into dst as long as that has the room, and otherwise gathered in
-// pooled memory, so that it takes memory of its own once, and of its size.
+// straight into dst as long as that has the room, and what does not fit is
+// gathered in pooled buffers, so that it takes memory of its own once, and of its
+// size.
 func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	inf := c.in.inflation
-	if inf.window == nil && cap(dst) > len(dst) {
+	if inf.out == nil && cap(dst) > len(dst) {
 		m, err := c.inflateInto(dst)
 		if err == io.EOF {
 			return m, nil
@@ -185,20 +195,23 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 			return dst, err
 		}
 	}
-	if inf.window == nil {
-		inf.window = bufpool.Get(firstRoom)
+	if inf.out == nil {
+		inf.out = bufpool.Get(firstRoom)
 	}
 	for {
-		w := inf.window
-		out, err := c.inflate(w.Data[:w.W], 0)
+		b := inf.out
+		out, err := c.inflate(b.Data[:b.W], 0)
 		switch err {
 		case nil:
-			w.W = len(out)
+			b.W = len(out)
 		case deflate.ErrFull:
-			w.W = len(out)
-			inf.moveWindow(2 * len(w.Data))
+			b.W = len(out)
+			if inf.size > math.MaxInt-int64(len(dst)) {
+				return dst, c.failRead(ErrReadLimit, CloseMessageTooBig, "message is over the size of an address space")
+			}
+			inf.goOnInAnother(1 << c.receiveBits)
 		case io.EOF:
-			return append(dst, w.Bytes()...), nil
+			return inf.appendTo(dst), nil
 		default:
 			return dst, err
 		}
@@ -206,13 +219,13 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 }
 
 // inflateInto appends the current message to dst as far as there is room. Unless
-// that is all of it, what came out goes to the window.
+// that is all of it, what came out is kept.
 func (c *Conn) inflateInto(dst []byte) (m []byte, err error) {
 	m = dst
 	defer func() {
 		if inf := c.in.inflation; err != io.EOF && inf != nil { // a handler may have panicked
-			inf.window = bufpool.Get(max(firstRoom, 2*(len(m)-len(dst))))
-			inf.window.W = copy(inf.window.Data, m[len(dst):])
+			inf.out = bufpool.Get(len(m) - len(dst))
+			inf.out.W = copy(inf.out.Data, m[len(dst):])
 		}
 	}()
 	for err == nil {
@@ -221,22 +234,40 @@ func (c *Conn) inflateInto(dst []byte) (m []byte, err error) {
 	return m, err
 }
 
-// moveWindow makes the window a buffer of at least size bytes.
-func (inf *inflation) moveWindow(size int) {
-	w, larger := inf.window, bufpool.Get(size)
-	larger.R, larger.W = w.R, copy(larger.Data, w.Data[:w.W])
-	inf.window = larger
-	bufpool.Put(w)
+// goOnInAnother puts the buffer, which is full, to those that were filled, and
+// goes on in a larger one with as much as the rest of the message may refer to.
+func (inf *inflation) goOnInAnother(history int) {
+	b := inf.out
+	next := bufpool.Get(4 * min(len(b.Data), bufpool.Largest/4))
+	next.W = copy(next.Data, b.Data[max(b.W-history, 0):b.W])
+	next.R = next.W
+	inf.filled, inf.out = append(inf.filled, b), next
+}
+
+// appendTo appends what was gathered and nobody has taken.
+func (inf *inflation) appendTo(dst []byte) []byte {
+	n := len(inf.out.Bytes())
+	for _, b := range inf.filled {
+		n += len(b.Bytes())
+	}
+	dst = slices.Grow(dst, n)
+	for _, b := range inf.filled {
+		dst = append(dst, b.Bytes()...)
+	}
+	return append(dst, inf.out.Bytes()...)
 }
 
 // readInflated is the Read of a compressed message's reader.
 func (c *Conn) readInflated(p []byte) (n int, err error) {
-	if err := c.inflateSome(); err != nil {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	b, err := c.inflateSome()
+	if err != nil {
 		return 0, err
 	}
-	w := c.in.inflation.window
-	n = copy(p, w.Bytes())
-	w.R += n
+	n = copy(p, b.Bytes())
+	b.R += n
 	return n, nil
 }
 
@@ -244,43 +275,51 @@ func (c *Conn) readInflated(p []byte) (n int, err error) {
 // io.EOF.
 func (c *Conn) dropInflated() error {
 	for {
-		if err := c.inflateSome(); err != nil {
+		b, err := c.inflateSome()
+		if err != nil {
 			return err
 		}
-		w := c.in.inflation.window
-		w.R = w.W
+		b.R = b.W
 	}
 }
 
-// inflateSome has the window hold something that was not read. At the end of the
-// message it returns io.EOF.
-func (c *Conn) inflateSome() error {
+// inflateSome returns a buffer with something that nobody has taken. At the end
+// of the message it returns io.EOF.
+func (c *Conn) inflateSome() (*bufpool.Buffer, error) {
 	inf := c.in.inflation
-	if inf.window == nil {
-		inf.window = bufpool.Get(firstRoom)
+	for _, b := range inf.filled { // before a read that ran into its deadline
+		if b.R < b.W {
+			return b, nil
+		}
 	}
-	for inf.window.R == inf.window.W {
-		w := inf.window
-		out, err := c.inflate(w.Data[:w.W], 0)
+	if inf.out == nil {
+		inf.out = bufpool.Get(firstRoom)
+	}
+	for inf.out.R == inf.out.W {
+		b := inf.out
+		out, err := c.inflate(b.Data[:b.W], 0)
 		if err != nil && err != deflate.ErrFull {
-			return err
+			return nil, err
 		}
-		w.W = len(out)
-		if w.R == w.W {
-			inf.slideWindow(1 << c.receiveBits)
+		b.W = len(out)
+		if b.R == b.W {
+			inf.makeRoom(1 << c.receiveBits)
 		}
 	}
-	return nil
+	return inf.out, nil
 }
 
-// slideWindow makes room in a window that was read to its end. It keeps as much
-// as the rest of the message may refer to.
-func (inf *inflation) slideWindow(history int) {
-	w := inf.window
-	if len(w.Data) < 2*history {
-		inf.moveWindow(2 * history)
+// makeRoom makes room in the buffer, which is full and taken. It keeps as much as
+// the rest of the message may refer to.
+func (inf *inflation) makeRoom(history int) {
+	b := inf.out
+	if len(b.Data) >= 2*history {
+		b.W = copy(b.Data, b.Data[b.W-history:b.W])
+		b.R = b.W
 		return
 	}
-	w.W = copy(w.Data, w.Data[w.W-history:w.W])
-	w.R = w.W
+	inf.out = bufpool.Get(2 * history)
+	inf.out.W = copy(inf.out.Data, b.Data[:b.W])
+	inf.out.R = inf.out.W
+	bufpool.Put(b)
 }

@@ -541,3 +541,76 @@ func TestCompressionLetsGo(t *testing.T) {
 		})
 	}
 }
+
+// The limit may be lowered while a compressed message is read.
+func TestSetReadLimitWithinACompressedMessage(t *testing.T) {
+	eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		p.sendMeanwhile(p.frame(zBinary, z.compress(noise(60_000, 1))))
+		_, r, err := c.NextReader()
+		require.NoError(t, err)
+		_, err = io.CopyN(io.Discard, r, 10_000)
+		require.NoError(t, err)
+		c.SetReadLimit(100)
+		_, err = io.Copy(io.Discard, r)
+		require.Equal(t, ErrReadLimit, err)
+		p.wantClose("lowered", CloseMessageTooBig)
+	})
+}
+
+// A Read into nothing does not wait.
+func TestReadCompressedIntoNothing(t *testing.T) {
+	eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		payload := z.compress("hello")
+		p.send(p.frame(zBeginText, payload[:1]))
+		_, r, err := c.NextReader()
+		require.NoError(t, err)
+		n, err := r.Read(nil)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		p.send(p.frame(finContinue, payload[1:]))
+		m, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(m))
+	})
+}
+
+// A whole message takes memory of its own once, and of its size, however large it
+// is; and what a deadline interrupts is there for a reader too.
+func TestLargeCompressedMessageTakesMemoryOnce(t *testing.T) {
+	z := &flatePeer{t: t}
+	message := similar(1, 5<<20)
+	payload := z.compress(message)
+	eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, _ *flatePeer) {
+		c.SetReadLimit(0)
+		for _, cut := range []int{0, 1000, len(payload) / 2, len(payload) - 1} {
+			for _, second := range readWays[:3] {
+				p.sendMeanwhile(p.frame(zBeginText, payload[:cut]))
+				require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+				_, _, err := c.AppendMessage(make([]byte, 0, 1<<20))
+				wantTimeout(t, err)
+				require.NoError(t, c.SetReadDeadline(time.Time{}))
+				p.sendMeanwhile(p.frame(finContinue, payload[cut:]))
+				_, m, err := second.read(c)
+				require.NoError(t, err)
+				require.True(t, message == string(m), second.name)
+			}
+		}
+		if raceEnabled {
+			return // it empties pools
+		}
+		var before, after runtime.MemStats
+		for i := range 3 { // the first fills the pools
+			p.sendMeanwhile(p.frame(zText, payload))
+			synctest.Wait()
+			runtime.ReadMemStats(&before)
+			_, m, err := c.ReadMessage()
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			require.True(t, message == string(m))
+			require.LessOrEqual(t, cap(m), len(m)*9/8)
+			if i == 2 {
+				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2*len(message)), "bytes allocated")
+			}
+		}
+	})
+}

@@ -89,14 +89,8 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 	out := &c.out
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	if d.own || out.explicit {
-		now := time.Now()
-		if t := out.until(d, now); !t.IsZero() && !now.Before(t) {
-			return errWriteTimeout
-		}
-	}
-	if out.err != nil {
-		return out.err
+	if err := out.reasonNot(d); err != nil {
+		return err
 	}
 	// On the stack, as long as nobody has to wait.
 	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
@@ -106,6 +100,24 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 	w := &writeWaiter{control: control, writer: writer, wake: make(chan struct{}, 1)}
 	out.waiters = append(out.waiters, w)
 	return out.wait(w, d)
+}
+
+// refuses is why a write with this deadline cannot be, if it is known already.
+func (out *writeHalf) refuses(d writeDeadline) error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.reasonNot(d)
+}
+
+// reasonNot is refuses for who holds mu.
+func (out *writeHalf) reasonNot(d writeDeadline) error {
+	if d.own || out.explicit {
+		now := time.Now()
+		if t := out.until(d, now); !t.IsZero() && !now.Before(t) {
+			return errWriteTimeout
+		}
+	}
+	return out.err
 }
 
 // wait blocks until w leads, the deadline passes or the half fails. It is

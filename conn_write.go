@@ -17,14 +17,14 @@ const (
 	writeStep = 256 << 10
 
 	// headerRoom is kept free before a payload, for its header.
-	headerRoom = 16
+	headerRoom = bufpool.Headroom
 )
 
 // SetWriteDeadline sets the time after which writes fail, the blocked ones
 // included; the zero time means never. It replaces the default, by which a
 // write fails if 30 seconds do not bring the next 256 KiB of its message on
-// their way (16 KiB on a client, which masks step by step), or end its wait for
-// other writes.
+// their way (16 KiB on a client that does not compress, since it masks step by
+// step), or end its wait for other writes.
 //
 // A write whose deadline passes before a byte of it went out, or had passed
 // already, returns an error for which Timeout() is true and leaves the
@@ -51,7 +51,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// WriteMessage sends a message in one frame. messageType is TextMessage or
+// WriteMessage sends a message in one frame; one above 1 MiB that is compressed, in
+// fragments. messageType is TextMessage or
 // BinaryMessage, or a control type, whose payload is at most 125 bytes. Text is
 // not checked to be UTF-8. It returns when the transport has taken the whole
 // message; data is not used after.

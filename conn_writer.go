@@ -21,6 +21,9 @@ type writeOptions struct {
 	threshold int // of Compression; 0: the default
 }
 
+// maxWriteBuffer bounds WriteBufferSize, so that sums with it can be had.
+const maxWriteBuffer = 256 << 20
+
 func newWriteOptions(size int, pool BufferPool, o *Compression) *writeOptions {
 	threshold := 0
 	if o != nil {
@@ -29,7 +32,7 @@ func newWriteOptions(size int, pool BufferPool, o *Compression) *writeOptions {
 	if size <= bufpool.Size-headerRoom && pool == nil && threshold == 0 {
 		return nil
 	}
-	return &writeOptions{size: max(size, bufpool.Size-headerRoom), pool: pool, threshold: threshold}
+	return &writeOptions{size: min(max(size, bufpool.Size-headerRoom), maxWriteBuffer), pool: pool, threshold: threshold}
 }
 
 // getBuffer returns an empty buffer for a writer. From the library's own pool
@@ -114,7 +117,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &messageWriter{c: c, control: op.isControl(), next: op, buf: emptied(c.writeOptions.getBuffer()), pieces: c.newPieces(op)}
+	w := c.newMessageWriter(op)
 	for {
 		open, err := c.out.register(w)
 		if err == nil && open == nil {
@@ -128,6 +131,10 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 		w.end(err)
 		return nil, err
 	}
+}
+
+func (c *Conn) newMessageWriter(op opcode) *messageWriter {
+	return &messageWriter{c: c, control: op.isControl(), next: op, buf: emptied(c.writeOptions.getBuffer()), pieces: c.newPieces(op)}
 }
 
 // register makes w the half's newest writer, unless another is still open.
@@ -175,16 +182,19 @@ func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
 	for rest := p; ; {
 		taken, compresses, err := gather(w, rest)
 		rest = rest[taken:]
-		switch {
-		case err != nil:
-		case len(rest) == 0:
+		if err == nil && len(rest) == 0 {
 			return len(p), nil
-		case compresses:
-			err = w.sendFragment(false, nil)
-		default:
-			if err = w.sendFragment(false, []byte(rest)); err == nil {
-				return len(p), nil
+		}
+		if err == nil {
+			var behind []byte
+			if !compresses {
+				behind = []byte(rest)
 			}
+			taken, err = w.sendFragment(false, behind)
+			rest = rest[taken:]
+		}
+		if err == nil && len(rest) == 0 {
+			return len(p), nil
 		}
 		if err != nil {
 			w.abort(err)
@@ -226,7 +236,8 @@ func (w *messageWriter) Close() error {
 		w.end(err)
 		return err
 	}
-	return w.sendFragment(true, nil)
+	_, err := w.sendFragment(true, nil)
+	return err
 }
 
 func (w *messageWriter) checkClosePayload() error {
@@ -238,39 +249,41 @@ func (w *messageWriter) checkClosePayload() error {
 	return checkCloseToSend(w.buf.Bytes())
 }
 
-// sendFragment sends what was gathered, and p behind it, as one frame.
-func (w *messageWriter) sendFragment(last bool, p []byte) error {
+// sendFragment sends what was gathered, and p behind it, as one frame; but what
+// was gathered alone, if that is compressed. It returns how much it took of p.
+func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error) {
 	if err := w.ended(); err != nil {
-		return err
+		return 0, err
 	}
 	if err := w.c.lead(w.control, w, writeDeadline{}); err != nil {
 		if !isDeadline(err) || w.c.out.failed() {
 			w.end(err)
 		}
-		return err
+		return 0, err
 	}
+	var leftover writerMemory
+	defer func() { w.release(leftover) }()
 	defer w.c.follow()
-	buf, pieces, err := w.take()
+	m, err := w.take()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = errTransportPanicked
-	defer func() { w.sent(buf, pieces, last, err) }()
+	defer func() { leftover = w.sent(m, last, err) }()
 	h := header{fin: last, opcode: w.next}
-	if pieces != nil {
-		compressed := pieces.fragment(w.c, &h, buf.Bytes())
-		if compressed != nil {
+	if m.pieces != nil {
+		if compressed := m.pieces.fragment(w.c, &h, m.buf.Bytes()); compressed != nil {
 			defer bufpool.Put(compressed)
 			if err = w.c.sendFrame(h, compressed, nil, writeDeadline{}); err == nil {
-				pieces.sent(buf.Bytes())
+				m.pieces.commit(m.buf.Bytes())
 			}
-			return err
+			return 0, err
 		}
-		pieces.end()
-		pieces = nil
+		m.pieces.end()
+		m.pieces = nil
 	}
-	err = w.c.sendFrame(h, buf, p, writeDeadline{})
-	return err
+	err = w.c.sendFrame(h, m.buf, p, writeDeadline{})
+	return len(p), err
 }
 
 // ended is why the writer can take and send no more, if it cannot.
@@ -280,40 +293,52 @@ func (w *messageWriter) ended() error {
 	return w.err
 }
 
-// take takes the buffer away, so that nobody writes into it while it is sent.
-func (w *messageWriter) take() (buf *bufpool.Buffer, pieces *pieces, err error) {
+// A writerMemory is what a writer holds.
+type writerMemory struct {
+	buf    *bufpool.Buffer
+	pieces *pieces
+}
+
+// release lets go of m. The program's own pool may be asked to, so the caller
+// neither leads nor holds mu.
+func (w *messageWriter) release(m writerMemory) {
+	m.pieces.end()
+	if m.buf != nil {
+		w.c.writeOptions.putBuffer(m.buf)
+	}
+}
+
+// take takes the memory away, so that nobody writes into it while it is sent.
+func (w *messageWriter) take() (writerMemory, error) {
+	w.c.out.mu.Lock()
+	defer w.c.out.mu.Unlock()
+	if w.err != nil {
+		return writerMemory{}, w.err
+	}
+	m := writerMemory{w.buf, w.pieces}
+	w.buf, w.pieces = nil, nil
+	return m, nil
+}
+
+// sent puts the memory back behind a frame, or ends the writer and returns what is
+// to be released. The caller still leads.
+func (w *messageWriter) sent(m writerMemory, last bool, err error) (leftover writerMemory) {
 	out := &w.c.out
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	if w.err != nil {
-		return nil, nil, w.err
-	}
-	buf, pieces = w.buf, w.pieces
-	w.buf, w.pieces = nil, nil
-	return buf, pieces, nil
-}
-
-// sent puts the buffer back behind a frame, or ends the writer. The caller
-// still leads.
-func (w *messageWriter) sent(buf *bufpool.Buffer, pieces *pieces, last bool, err error) {
-	out := &w.c.out
-	out.mu.Lock()
 	w.next = opContinuation
-	if w.err == nil {
-		w.buf, w.pieces = emptied(buf), pieces
-		out.stream = w
-		buf, pieces = nil, nil
+	if w.err != nil { // the writer was ended meanwhile, by Close of the connection
+		return m
 	}
-	out.mu.Unlock()
+	w.buf, w.pieces = emptied(m.buf), m.pieces
+	out.stream = w
 	switch {
-	case buf != nil: // the writer was ended meanwhile, by Close of the connection
-		w.c.writeOptions.putBuffer(buf)
-		pieces.end()
 	case err != nil:
-		w.end(err)
+		return w.leave(err)
 	case last:
-		w.end(errWriterClosed)
+		return w.leave(errWriterClosed)
 	}
+	return writerMemory{}
 }
 
 // abort ends a writer that has lost part of its message. If the peer has the
@@ -327,12 +352,19 @@ func (w *messageWriter) abort(err error) {
 	w.end(err)
 }
 
-// end lets go of what the writer holds. Its methods return err from now on,
-// or the error that it was ended with before.
+// end ends the writer and lets go of what it holds. Its methods return err from
+// now on, or the error that it was ended with before.
 func (w *messageWriter) end(err error) {
+	w.c.out.mu.Lock()
+	m := w.leave(err)
+	w.c.out.mu.Unlock()
+	w.release(m)
+}
+
+// leave is end, but for the memory, for who holds mu.
+func (w *messageWriter) leave(err error) writerMemory {
 	out := &w.c.out
-	out.mu.Lock()
-	buf, pieces := w.buf, w.pieces
+	m := writerMemory{w.buf, w.pieces}
 	w.buf, w.pieces = nil, nil
 	if w.err == nil {
 		w.err = err
@@ -343,15 +375,10 @@ func (w *messageWriter) end(err error) {
 	if out.writer == w {
 		out.writer = nil
 	}
-	out.mu.Unlock()
-	if buf != nil {
-		w.c.writeOptions.putBuffer(buf) // the program's code, so not under mu
-	}
-	pieces.end()
+	return m
 }
 
-// abandonWriter is for Close: it ends the writer that is still open. A stream is
-// that writer too.
+// abandonWriter is for Close: it ends the writer that is still open.
 func (c *Conn) abandonWriter() {
 	c.out.mu.Lock()
 	open := c.out.writer

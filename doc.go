@@ -59,8 +59,8 @@
 // runs into its deadline may be repeated if nothing of its frame had gone out;
 // otherwise the frame is cut and the error stays. Without
 // [Conn.SetWriteDeadline], a write fails if 30 seconds do not bring the next 256
-// KiB of its message on their way (16 KiB on a client, which masks step by step),
-// or end its wait for other writes, after which it may be repeated.
+// KiB of its message on their way (16 KiB on a client that does not compress, since
+// it masks step by step), or end its wait for other writes, after which it may be repeated.
 //
 // # JSON and prepared messages
 //
@@ -118,7 +118,8 @@
 // WriteBufferSize is more and the message needs it. What does not fit is sent,
 // together with the Write that did not fit, as a fragment: 40,000 bytes in
 // pieces of 1,000 go out in frames of 17,000, 17,000 and 6,000 bytes, and with a
-// WriteBufferSize of 40,000 in one. WriteMessage does not depend on it.
+// WriteBufferSize of 40,000 in one. Of a compressed message each fragment is what
+// was gathered, and no more. WriteMessage does not depend on it.
 //
 // A handler that returns after Upgrade, and leaves the connection to a goroutine
 // of its own, gives back the HTTP server's stack and request.

@@ -36,7 +36,10 @@ var (
 	// ErrReadLimit is returned by the read methods when a message is larger
 	// than the limit set with [Conn.SetReadLimit] (by default 1 MiB on a
 	// server's connection and 32 MiB on a client's), or is cut into more
-	// frames than 1,024 plus one for each byte of its payload. The peer is
+	// frames than 1,024 plus one for each byte of its payload. Of a compressed
+	// message the size once inflated counts; on the wire it may be over the
+	// limit by a sixteenth and 64 bytes, and, with or without a limit, more
+	// than a thousand of its blocks may not be without output. The peer is
 	// sent close code 1009; nothing more can be read.
 	ErrReadLimit = errors.New("websocket: read limit exceeded")
 )

@@ -61,7 +61,7 @@ var fileLayers = map[string]struct {
 	"conn_close.go":    {connection, nil},
 	"conn_compress.go": {connection, []string{"math", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_handlers.go": {connection, []string{"time"}},
-	"conn_inflate.go":  {connection, []string{"io", "math", "sync", internalPath + "bufpool", internalPath + "deflate"}},
+	"conn_inflate.go":  {connection, []string{"io", "math", "slices", "sync", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_lead.go":     {connection, []string{"slices", "sync", "time", internalPath + "bufpool"}},
 	"conn_pong.go":     {connection, []string{internalPath + "bufpool"}},
 	"conn_maskkey.go":  {connection, []string{"crypto/rand", "encoding/binary", "sync"}},

@@ -90,6 +90,9 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return errNotPrepared
 	}
 	f, compressed := pm.plain, false
+	if err := c.out.refuses(writeDeadline{}); err != nil {
+		return err // before the work
+	}
 	if level, ok := c.compresses(pm.opcode, len(f.payload())); ok {
 		f, compressed = pm.frame(preparedForm{c.sendBits, level})
 	}

@@ -4,17 +4,18 @@ package bufpool
 
 import "sync"
 
-// headroom is what buffers have beyond a power of two of payload: the header
+// Headroom is what buffers have beyond a power of two of payload: the header
 // before it.
-const headroom = 16
+const Headroom = 16
 
-// Size is the number of bytes in the smallest of pooled buffers: 16 KiB of
-// payload and the header before it.
-const Size = 16<<10 + headroom
+// Numbers of bytes in pooled buffers. Most are of the smallest size, with 16 KiB
+// of payload. The others are for messages that have to be in one piece.
+const (
+	Size    = 16<<10 + Headroom
+	Largest = 1<<20 + Headroom
+)
 
-// sizes are the pooled ones. All but the first are for whole messages that have
-// to be in one piece.
-var sizes = [...]int{Size, 64<<10 + headroom, 256<<10 + headroom, 1<<20 + headroom}
+var sizes = [...]int{Size, 64<<10 + Headroom, 256<<10 + Headroom, Largest}
 
 var pools [len(sizes)]sync.Pool
 

@@ -104,18 +104,21 @@ type Stream struct {
 	nbits uint8
 }
 
+// MaxPiece is how many bytes a piece of n bytes may become, however badly it
+// compresses.
+func MaxPiece(n int) int { return n + n/1024 + 64 }
+
 // AppendPiece appends the next piece of a message that is compressed in pieces,
 // and st goes on to the next. The last ends the message, without the four bytes
 // of its tail (RFC 7692 §7.2.1); pieces before it end within a byte, unflushed.
 // The piece refers to what was committed to ctx, and the caller commits src to
 // it before the next.
 //
-// What is appended is at most len(src) + len(src)/1024 + 64 bytes, however badly
-// src compresses; dst is reallocated only if it has less room than that. An empty
-// src appends nothing, or, as the last, what makes a message of what was before:
-// at least one byte, as a message is never zero bytes (RFC 7692 §7.2.3.6).
+// dst is reallocated only if it has less room than MaxPiece. An empty src appends
+// nothing, or, as the last, what makes a message of what was before: at least one
+// byte, as a message is never zero bytes (RFC 7692 §7.2.3.6).
 func (d *Deflater) AppendPiece(dst, src []byte, ctx *Context, st *Stream, level Level, last bool) []byte {
-	dst = slices.Grow(dst, len(src)+len(src)/1024+64)
+	dst = slices.Grow(dst, MaxPiece(len(src)))
 	w := bitWriter{buf: dst[len(dst):cap(dst)], acc: uint64(st.bits), nbits: uint(st.nbits)}
 	var m matcher
 	m.useContext(ctx, len(src))
