@@ -45,6 +45,19 @@ Note.
 `, b.String())
 }
 
+// TestFaster has a peer that is faster in every round, and one that is not.
+func TestFaster(t *testing.T) {
+	ours, faster, not := takes("ours", 4, 12), takes("faster", 2, 8), takes("not", 2, 13)
+	table := &table{title: "Title", groups: []*group{{data: "chat", baseline: "faster", entries: []*entry{ours, faster, not}}}}
+	for round := range 2 {
+		require.NoError(t, table.measure(round, 0))
+	}
+	var b strings.Builder
+	writeFaster(&b, []part{table, &heapTable{}})
+	require.Contains(t, b.String(), "|\n| Title | chat | faster | 1.75 (1.50–2.00) | 0.500 | 0.500 |\n\n")
+	require.NotContains(t, b.String(), "| not |")
+}
+
 // TestParts looks at what would be measured: every baseline and every budget's
 // peer is in its group, and no name is there twice.
 func TestParts(t *testing.T) {
@@ -57,6 +70,7 @@ func TestParts(t *testing.T) {
 			require.NotEmpty(t, table.groups, table.title)
 			for _, g := range table.groups {
 				require.NotNil(t, g.find(g.baseline), "%s, %s", table.title, g.data)
+				require.True(t, strings.HasPrefix(g.entries[0].name, "ours"), "%s, %s", table.title, g.data)
 				names := map[string]bool{}
 				for _, e := range g.entries {
 					require.False(t, names[e.name], "%s, %s: %s twice", table.title, g.data, e.name)

@@ -109,7 +109,7 @@ func (r source) english(n int) string {
 // tick is 64 to 70 bytes.
 func (r source) tick(i int) []byte {
 	return fmt.Appendf(nil, `{"s":"%s","p":%.2f,"q":%.4f,"t":%d,"b":%t}`, symbols[r.IntN(len(symbols))],
-		60000+r.NormFloat64()*50, r.Float64()*3, 1763700000000+i*137+r.IntN(100), r.IntN(2) == 0)
+		60000+r.NormFloat64()*50, r.Float64()*3, 1763700000000+int64(i*137+r.IntN(100)), r.IntN(2) == 0)
 }
 
 // chat is 256 bytes.
