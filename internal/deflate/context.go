@@ -102,7 +102,7 @@ func GetContext(bits int) *Context {
 	// What the table holds is another connection's. It could not bring about a
 	// wrong match, but what is found would depend on it.
 	clear(c.table)
-	c.at, c.have = 0, 0
+	*c = Context{ring: c.ring, table: c.table, bits: c.bits}
 	return c
 }
 

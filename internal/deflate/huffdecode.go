@@ -25,8 +25,8 @@ const (
 // The larger a primary table, the fewer codes need the second look; but it has to be
 // built for each block, and pushes other things out of the cache. Its size does not
 // depend on the code, so that an index needs no check. With the second tables, codes of
-// 286 and 30 symbols of at most 15 bits need 852 and 402 entries at worst, as zlib's
-// examples/enough.c counts them.
+// 286 and 30 symbols of at most 15 bits need 852 and 400 entries at worst, as is counted by zlib's
+// examples/enough.c.
 const (
 	decLitBits  = 9
 	decDistBits = 8

@@ -8,23 +8,27 @@ import (
 // looksRandom reports whether src has nothing that a Huffman code could gain by,
 // judged by up to 256 bytes of it: how many pairs of them are equal. Of bytes that are
 // all equally likely it is 1/256 of the pairs; 1/190, which is the limit here, leaves
-// no more than 6 % to gain. A few bytes tell nothing.
+// no more than 6 % to gain. The bytes are taken in runs, since what has a period, as
+// samples and pixels do, is to be seen in all its phases. A few bytes tell nothing.
 func looksRandom(src []byte) bool {
-	if len(src) < 128 {
+	const run = 32
+	runs := min(len(src), 256) / run
+	if runs < 4 {
 		return false
 	}
 	var seen [256]uint8
-	n := min(len(src), 256)
-	step := len(src) / n
+	n := runs * run
 	limit := n * (n - 1) / 2 / 190
 	equal := 0
-	for i := 0; i < n*step; i += step {
-		c := src[i]
-		equal += int(seen[c])
+	for step := (len(src) - run) / (runs - 1); runs > 0; runs-- {
+		for _, c := range src[:run] {
+			equal += int(seen[c])
+			seen[c]++
+		}
 		if equal > limit {
 			return false
 		}
-		seen[c]++
+		src = src[min(step, len(src)):]
 	}
 	return true
 }

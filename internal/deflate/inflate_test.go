@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,4 +90,38 @@ func TestInflateWhatCompressFlateMakes(t *testing.T) {
 			require.True(t, bytes.Equal(p, out), "%d bytes at level %d", n, level)
 		}
 	}
+}
+
+// What follows a Huffman block that was decoded quickly begins where that ended: the bytes
+// of a stored block are not taken for bits that are in hand.
+func TestStoredBlockBehindSymbols(t *testing.T) {
+	for pad := range 60 {
+		m := new(maker)
+		m.fixed(0).literals("0123456789abcdefghijklmnopqrstuvwxyz"[:pad%30]).end()
+		m.stored(0, bytes.Repeat([]byte{0xff}, pad))
+		m.fixed(0).literals("after").end()
+		out, complete, err := inflate(nil, 15, m.sync())
+		require.NoError(t, err, pad)
+		require.True(t, complete)
+		require.Equal(t, "after", string(out[len(out)-5:]))
+	}
+}
+
+// In a dynamic block's header, 16 repeats the length before it, which behind 17 and 18 is
+// zero (RFC 1951 §3.2.7).
+func TestRepeatBehindZeros(t *testing.T) {
+	in := withRepeats(257, 4, 1, 0, 18, 127, 18, 103, 16, 0, 1, 0, 17, 1)
+	_, complete, err := inflate(nil, 15, in)
+	require.NoError(t, err)
+	require.True(t, complete)
+	_, err = std(slices.Concat(in, Tail, []byte{1, 0, 0, 0xff, 0xff}), nil)
+	require.NoError(t, err)
+}
+
+// An empty stored block does not excuse a message that is cut in a later one, for whose
+// content the tail is taken.
+func TestTailAsContentBehindAnEmptyBlock(t *testing.T) {
+	in := new(maker).stored(0, nil).stored(0, []byte("1234")).out
+	_, complete, err := inflate(nil, 15, in[:len(in)-4])
+	require.False(t, err == nil && complete)
 }
