@@ -232,3 +232,40 @@ func TestSeamOfEachTransport(t *testing.T) {
 		require.Equal(t, raw && rawSeams, !inline, network)
 	}
 }
+
+// An echo over a socket does not allocate either.
+func TestEchoAllocationsOverSockets(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties sync.Pool at random")
+	}
+	for _, o := range []*Compression{nil, &noTakeover, &takeover12} {
+		eachTransport(t, func(t *testing.T, a, b net.Conn) {
+			if _, ok := a.(*tls.Conn); ok {
+				return // crypto/tls allocates
+			}
+			c := newConn(b, connOptions{server: true, compression: o})
+			p, z := &peer{masks: true}, &flatePeer{t: t}
+			frame := p.frame(finText, similar(1, 300))
+			if o != nil {
+				frame = p.frame(zText, z.compress(similar(1, 300)))
+			}
+			buf, answer := make([]byte, 0, 1024), make([]byte, 1024)
+			got := testing.AllocsPerRun(200, func() {
+				if _, err := a.Write(frame); err != nil {
+					t.Fatal(err)
+				}
+				messageType, m, err := c.AppendMessage(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.WriteMessage(messageType, m); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := a.Read(answer); err != nil {
+					t.Fatal(err)
+				}
+			})
+			require.Zero(t, got, "allocations for an echo")
+		})
+	}
+}

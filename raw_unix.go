@@ -36,8 +36,10 @@ func (s *rawSeam) readSome(from lender) (int, error) {
 	if err == nil && s.n == 0 {
 		err = s.err
 	}
-	if e := (*net.OpError)(nil); errors.As(err, &e) {
-		e.Op = "read" // RawConn.Read calls it "raw-read"
+	if err != nil { // errors.As costs an allocation
+		if e := (*net.OpError)(nil); errors.As(err, &e) {
+			e.Op = "read" // RawConn.Read calls it "raw-read"
+		}
 	}
 	return s.n, err
 }
