@@ -148,13 +148,18 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 	return err
 }
 
-// writeInPieces sends data as a writer of NextWriter would.
+// writeInPieces sends data as a writer of NextWriter would, but nobody can repeat
+// a Close of that one.
 func (c *Conn) writeInPieces(op opcode, data []byte) error {
 	w := c.newMessageWriter(op)
-	if _, err := w.Write(data); err != nil {
-		return err
+	_, err := w.Write(data)
+	if err == nil {
+		err = w.Close()
 	}
-	return w.Close()
+	if err != nil {
+		w.abort(err)
+	}
+	return err
 }
 
 // compressed returns a buffer with data, compressed as the payload of a frame with

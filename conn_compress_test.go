@@ -640,6 +640,35 @@ func TestLargeMessageIsCompressedInPieces(t *testing.T) {
 	})
 }
 
+// A large message whose last fragment could not be sent in time cannot be ended, so
+// that nothing may follow.
+func TestLargeMessageCutByADeadline(t *testing.T) {
+	for _, after := range []int{1, 30, 64} { // of 65 fragments
+		serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+			c.startCompression(&noTakeover)
+			require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Hour)))
+			p.blockWrites(1000)
+			wrote := make(chan error)
+			go func() { wrote <- c.WriteMessage(BinaryMessage, []byte(noise(1<<20+1, 1))) }()
+			for range after - 1 {
+				_, _, err := p.next()
+				require.NoError(t, err)
+			}
+			synctest.Wait() // the next fragment is on its way
+			led := make(chan error)
+			go func() { led <- c.lead(true, nil, writeDeadline{own: true}) }()
+			synctest.Wait() // it is next in line
+			_, _, err := p.next()
+			require.NoError(t, err)
+			require.NoError(t, <-led)
+			wantTimeout(t, <-wrote)
+			c.follow()
+			require.NoError(t, c.SetWriteDeadline(time.Time{}))
+			wantTimeout(t, c.WriteMessage(TextMessage, []byte("never")))
+		})
+	}
+}
+
 // What cannot be written is not compressed first, and writers that wait hold no
 // compressed message where they have to wait for the context.
 func TestCompressionWaitsForItsTurn(t *testing.T) {
