@@ -198,3 +198,47 @@ func ExampleUpgrader() {
 	// https://example.com chat.v2
 	// https://example.org websocket: bad handshake 403
 }
+
+// Small messages that are like each other, compressed with what went before: each
+// side keeps 10 KiB for it. Without Compression, EnableCompression alone has each
+// message stand for itself.
+func ExampleCompression() {
+	takeover := &websocket.Compression{SendContextTakeover: true, ReceiveContextTakeover: true}
+	upgrader := websocket.Upgrader{Compression: takeover}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for i := range 3 {
+			_ = conn.WriteJSON(map[string]any{"instrument": "ABC", "bid": 99 + i, "ask": 101 + i})
+		}
+		_, _, _ = conn.ReadMessage() // until the client closes
+	}))
+	defer server.Close()
+
+	dialer := websocket.Dialer{Compression: takeover}
+	conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	if agreed, ok := conn.Compression(); ok {
+		fmt.Println("compressed, with windows of", 1<<agreed.SendWindowBits, "and", 1<<agreed.ReceiveWindowBits, "bytes")
+	}
+	for range 3 {
+		_, p, err := conn.ReadMessage()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Print(string(p))
+	}
+	// Output:
+	// compressed, with windows of 4096 and 4096 bytes
+	// {"ask":101,"bid":99,"instrument":"ABC"}
+	// {"ask":102,"bid":100,"instrument":"ABC"}
+	// {"ask":103,"bid":101,"instrument":"ABC"}
+}
