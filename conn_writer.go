@@ -182,10 +182,7 @@ func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
 	for rest := p; ; {
 		taken, compresses, err := gather(w, rest)
 		rest = rest[taken:]
-		if err == nil && len(rest) == 0 {
-			return len(p), nil
-		}
-		if err == nil {
+		if err == nil && len(rest) > 0 {
 			var behind []byte
 			if !compresses {
 				behind = []byte(rest)
@@ -193,12 +190,12 @@ func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {
 			taken, err = w.sendFragment(false, behind)
 			rest = rest[taken:]
 		}
-		if err == nil && len(rest) == 0 {
-			return len(p), nil
-		}
 		if err != nil {
 			w.abort(err)
 			return 0, err
+		}
+		if len(rest) == 0 {
+			return len(p), nil
 		}
 	}
 }

@@ -90,10 +90,10 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 		return errNotPrepared
 	}
 	f, compressed := pm.plain, false
-	if err := c.out.refuses(writeDeadline{}); err != nil {
-		return err // before the work
-	}
 	if level, ok := c.compresses(pm.opcode, len(f.payload())); ok {
+		if err := c.out.refuses(writeDeadline{}); err != nil {
+			return err // before the work
+		}
 		f, compressed = pm.frame(preparedForm{c.sendBits, level})
 	}
 	if err := c.lead(pm.opcode.isControl(), nil, writeDeadline{}); err != nil {
