@@ -8,12 +8,10 @@ import (
 )
 
 // contexts are what a connection keeps between compressed messages where
-// context is taken over (RFC 7692 §7.1.1), each from the first one on.
+// context is taken over (RFC 7692 §7.1.1). Where it is not, Bits is 0.
 type contexts struct {
-	sends    bool             // the messages that we send refer to earlier ones
-	receives bool             // the peer's may
-	sent     *deflate.Context // the leader's
-	received *deflate.Window  // the reader's
+	sent     deflate.Context // what our messages refer to; the leader's
+	received deflate.Window  // what the peer's may; the reader's
 }
 
 // startCompression has a new connection do what was agreed on.
@@ -21,7 +19,13 @@ func (c *Conn) startCompression(o *Compression) {
 	c.sendBits, c.receiveBits = uint8(o.SendWindowBits), uint8(o.ReceiveWindowBits)
 	c.level.Store(int32(o.Level))
 	if o.SendContextTakeover || o.ReceiveContextTakeover {
-		c.contexts = &contexts{sends: o.SendContextTakeover, receives: o.ReceiveContextTakeover}
+		c.contexts = new(contexts)
+	}
+	if o.SendContextTakeover {
+		c.contexts.sent.Bits = c.sendBits
+	}
+	if o.ReceiveContextTakeover {
+		c.contexts.received.Bits = c.receiveBits
 	}
 }
 
@@ -36,11 +40,9 @@ func (c *Conn) Compression() (agreed Compression, ok bool) {
 		ReceiveWindowBits: int(c.receiveBits),
 		Level:             int(c.level.Load()),
 	}
-	if c.contexts != nil {
-		agreed.SendContextTakeover, agreed.ReceiveContextTakeover = c.contexts.sends, c.contexts.receives
-	}
+	agreed.SendContextTakeover, agreed.ReceiveContextTakeover = c.sendContext() != nil, c.receiveWindow() != nil
 	if c.writeOptions != nil {
-		agreed.Threshold = c.writeOptions.threshold
+		agreed.Threshold = int(c.writeOptions.threshold)
 	}
 	if agreed.Threshold == 0 {
 		agreed.Threshold = defaultThreshold(agreed.SendContextTakeover)
@@ -75,9 +77,9 @@ func (c *Conn) compresses(op opcode, size int) (deflate.Level, bool) {
 	if c.sendBits == 0 || !op.isData() || c.plainSends.Load() {
 		return 0, false
 	}
-	threshold := defaultThreshold(c.takesOver())
+	threshold := defaultThreshold(c.sendContext() != nil)
 	if c.writeOptions != nil && c.writeOptions.threshold > 0 {
-		threshold = c.writeOptions.threshold
+		threshold = int(c.writeOptions.threshold)
 	}
 	level := c.level.Load()
 	if size < threshold || level == 0 {
@@ -89,18 +91,12 @@ func (c *Conn) compresses(op opcode, size int) (deflate.Level, bool) {
 	return deflate.Fast, true
 }
 
-// takesOver reports whether the messages that we send refer to earlier ones.
-func (c *Conn) takesOver() bool { return c.contexts != nil && c.contexts.sends }
-
-// sendContext is what the next message may refer to, or nil. The caller leads.
+// sendContext is what the next message may refer to, which is the leader's, or nil.
 func (c *Conn) sendContext() *deflate.Context {
-	if !c.takesOver() {
+	if c.contexts == nil || c.contexts.sent.Bits == 0 {
 		return nil
 	}
-	if c.contexts.sent == nil {
-		c.contexts.sent = deflate.NewContext(int(c.sendBits))
-	}
-	return c.contexts.sent
+	return &c.contexts.sent
 }
 
 // writeMessage sends a message, compressed where that is wanted and makes it
@@ -123,7 +119,7 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 			bufpool.Put(buf)
 		}
 	}()
-	if !c.takesOver() {
+	if c.sendContext() == nil {
 		if err := c.out.refuses(writeDeadline{}); err != nil {
 			return err // before the work
 		}

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -541,14 +542,14 @@ func TestReadBeyondTheAgreedWindow(t *testing.T) {
 func TestContextsAreMadeWhenNeeded(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
 		c.startCompression(&takeover12)
-		require.Nil(t, c.contexts.sent)
+		untouched := contexts{sent: deflate.Context{Bits: 12}, received: deflate.Window{Bits: 12}}
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("small")))
 		p.send(p.frame(finText, "small"))
 		_, _, err := c.ReadMessage()
 		require.NoError(t, err)
-		require.Nil(t, c.contexts.sent)
-		require.Nil(t, c.contexts.received)
+		require.Equal(t, untouched, *c.contexts)
 	})
+	require.LessOrEqual(t, unsafe.Sizeof(contexts{}), uintptr(96), "what there is besides")
 	require.Equal(t, deflate.Fast, deflate.Level(0), "the default")
 }
 

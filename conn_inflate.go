@@ -33,15 +33,13 @@ func (c *Conn) beginInflation() {
 	c.in.inflation = inf
 }
 
-// receiveWindow is what the peer's messages may refer to, or nil.
+// receiveWindow is what the peer's messages may refer to, which is the reader's, or
+// nil.
 func (c *Conn) receiveWindow() *deflate.Window {
-	if c.contexts == nil || !c.contexts.receives {
+	if c.contexts == nil || c.contexts.received.Bits == 0 {
 		return nil
 	}
-	if c.contexts.received == nil {
-		c.contexts.received = deflate.NewWindow(int(c.receiveBits))
-	}
-	return c.contexts.received
+	return &c.contexts.received
 }
 
 // endInflation lets go of what the compressed message needed, if it is one.

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"io"
+	"math"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 )
@@ -16,9 +17,9 @@ type BufferPool interface {
 
 // writeOptions are what a program chose for the buffers of its writers.
 type writeOptions struct {
-	size      int
+	size      int32
+	threshold int32 // of Compression; 0: the default
 	pool      BufferPool
-	threshold int // of Compression; 0: the default
 }
 
 // maxWriteBuffer bounds WriteBufferSize, so that sums with it can be had.
@@ -32,7 +33,11 @@ func newWriteOptions(size int, pool BufferPool, o *Compression) *writeOptions {
 	if size <= bufpool.Size-headerRoom && pool == nil && threshold == 0 {
 		return nil
 	}
-	return &writeOptions{size: min(max(size, bufpool.Size-headerRoom), maxWriteBuffer), pool: pool, threshold: threshold}
+	return &writeOptions{
+		size:      int32(min(max(size, bufpool.Size-headerRoom), maxWriteBuffer)),
+		threshold: int32(min(threshold, math.MaxInt32)),
+		pool:      pool,
+	}
 }
 
 // getBuffer returns an empty buffer for a writer. From the library's own pool
@@ -44,7 +49,7 @@ func (o *writeOptions) getBuffer() *bufpool.Buffer {
 	if b, ok := o.pool.Get().(*bufpool.Buffer); ok && b != nil && len(b.Data) >= bufpool.Size {
 		return b
 	}
-	return &bufpool.Buffer{Data: make([]byte, o.size+headerRoom)}
+	return &bufpool.Buffer{Data: make([]byte, int(o.size)+headerRoom)}
 }
 
 func (o *writeOptions) putBuffer(b *bufpool.Buffer) {
@@ -61,9 +66,9 @@ func (o *writeOptions) limit(b *bufpool.Buffer) int {
 	case o == nil:
 		return bufpool.Size
 	case o.pool != nil:
-		return min(len(b.Data), o.size+headerRoom)
+		return min(len(b.Data), int(o.size)+headerRoom)
 	}
-	return o.size + headerRoom
+	return int(o.size) + headerRoom
 }
 
 // grown returns a buffer with what b holds and room for n bytes more, which is

@@ -72,7 +72,7 @@ var fileLayers = map[string]struct {
 	"join.go":          {connection, []string{"io", "strings"}},
 	"json.go":          {connection, []string{"bytes", "encoding/json", "io"}},
 	"prepared.go":      {connection, []string{"sync", internalPath + "bufpool", internalPath + "deflate"}},
-	"conn_writer.go":   {connection, []string{"io", internalPath + "bufpool"}},
+	"conn_writer.go":   {connection, []string{"io", "math", internalPath + "bufpool"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
 		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time"}},

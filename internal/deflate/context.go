@@ -19,25 +19,24 @@ const (
 // so entries that a message left which was compressed and then not sent, or
 // which are older than the ring, cost a comparison and do no harm.
 //
-// A Context is not safe for concurrent use.
+// A Context with Bits set is empty and has no memory yet: it takes it with the first
+// message. It is not safe for concurrent use.
 type Context struct {
-	ring  []byte   // the byte at position p of all that was committed is ring[p%len(ring)]
-	table []uint16 // the low 16 bits of positions
-	at    uint32   // the position that the next byte will have, modulo 2^32
-	have  int      // bytes in the ring, up to len(ring)
-	bits  int
+	Bits uint8 // the window is 2^Bits bytes, 8 to 15; not to be changed
 
-	typical int   // size of messages, roughly
-	refused uint8 // messages in a row that would not have become smaller
+	refused uint8    // messages in a row that would not have become smaller
+	typical uint16   // size of messages, roughly
+	at      uint32   // the position that the next byte will have, modulo 2^32
+	ring    []byte   // the byte at position p of all that was committed is ring[p%len(ring)]
+	table   []uint16 // the low 16 bits of positions
+	have    uint16   // bytes in the ring, up to len(ring)
 }
 
-// NewContext returns an empty Context for a window of 2^bits bytes; bits is 8
-// to 15.
-func NewContext(bits int) *Context {
-	return &Context{
-		ring:  make([]byte, 1<<bits),
-		table: make([]uint16, 1<<(bits-2)),
-		bits:  bits,
+// begin makes the memory of c, if it has none.
+func (c *Context) begin() {
+	if c.ring == nil {
+		c.ring = make([]byte, 1<<c.Bits)
+		c.table = make([]uint16, 1<<(c.Bits-2))
 	}
 }
 
@@ -45,12 +44,13 @@ func NewContext(bits int) *Context {
 // compressed message, and the peer has it in its window. A message that was
 // compressed and then not sent, or was sent as it is, is not committed.
 func (c *Context) Commit(src []byte) {
-	if c.have == 0 {
-		c.typical = len(src)
-	} else {
-		c.typical += (min(len(src), 8192) - c.typical) / 8
+	c.begin()
+	size := min(len(src), 8192)
+	if c.have > 0 {
+		size = int(c.typical) + (size-int(c.typical))/8
 	}
-	c.have = min(c.have+len(src), len(c.ring))
+	c.typical = uint16(size)
+	c.have = uint16(min(int(c.have)+len(src), len(c.ring)))
 	if over := len(src) - len(c.ring); over > 0 {
 		c.at += uint32(over)
 		src = src[over:]
@@ -76,7 +76,7 @@ const (
 
 // wants reports whether a message of n bytes may cost primingCost.
 func (c *Context) wants(n int) bool {
-	return n >= primingLeast && (c.have < len(c.ring)/2 || c.refused >= primingInterval)
+	return n >= primingLeast && (int(c.have) < 1<<c.Bits/2 || c.refused >= primingInterval)
 }
 
 // compressed notes whether a message was compressed or refused.
@@ -97,17 +97,17 @@ func GetContext(bits int) *Context {
 	lend(+1)
 	c, _ := pieceContexts[bits].Get().(*Context)
 	if c == nil {
-		return NewContext(bits)
+		return &Context{Bits: uint8(bits)}
 	}
 	// What the table holds is another connection's. It could not bring about a
 	// wrong match, but what is found would depend on it.
 	clear(c.table)
-	*c = Context{ring: c.ring, table: c.table, bits: c.bits}
+	*c = Context{Bits: c.Bits, ring: c.ring, table: c.table}
 	return c
 }
 
 // PutContext takes back a Context from GetContext that nothing uses any more.
 func PutContext(c *Context) {
 	lend(-1)
-	pieceContexts[c.bits].Put(c)
+	pieceContexts[c.Bits].Put(c)
 }

@@ -39,7 +39,7 @@ func benchmarkDeflate(b *testing.B, messages [][]byte, bits int, level Level) {
 	defer PutDeflater(d)
 	var ctx *Context
 	if bits != 0 {
-		ctx = NewContext(bits)
+		ctx = newContext(bits)
 	} else {
 		bits = maxBits
 	}

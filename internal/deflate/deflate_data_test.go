@@ -98,3 +98,7 @@ func encMessages(kind string, n int) [][]byte {
 	}
 	return messages
 }
+
+func newContext(bits int) *Context { return &Context{Bits: uint8(bits)} }
+
+func newWindow(bits int) *Window { return &Window{Bits: uint8(bits)} }

@@ -110,7 +110,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 		r := newEncSource(uint64(bits))
 		d := GetDeflater()
 		defer PutDeflater(d)
-		ctx := NewContext(bits)
+		ctx := newContext(bits)
 		alone, after := newEncPeer(bits, false), newEncPeer(bits, true)
 		compressed := 0
 		for i := range 50 {
@@ -150,7 +150,7 @@ func TestDistanceOfTheWindow(t *testing.T) {
 		r := newEncSource(uint64(bits))
 		for _, extra := range []int{-1, 0, 1} {
 			for _, pieces := range []bool{false, true} {
-				d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, true)
+				d, ctx, peer := GetDeflater(), newContext(bits), newEncPeer(bits, true)
 				var st Stream
 				var out, all []byte
 				send := func(src []byte, last bool) {
@@ -176,7 +176,7 @@ func TestDistanceOfTheWindow(t *testing.T) {
 					send(bytes.Repeat([]byte{'-'}, n), false)
 					rest -= n
 				}
-				again := append(bytes.Clone(marker), r.english(60)...)
+				again := append(bytes.Clone(marker), r.english(120)...)
 				send(again, true)
 				if extra <= 0 {
 					require.Equal(t, 1<<bits+extra, peer.maxDist)
@@ -193,7 +193,7 @@ func TestDistanceOfTheWindow(t *testing.T) {
 // ones, nor the other way round, as they find only what was hashed alike.
 func TestSizesMayMix(t *testing.T) {
 	r := newEncSource(1)
-	d, ctx := GetDeflater(), NewContext(15)
+	d, ctx := GetDeflater(), newContext(15)
 	defer PutDeflater(d)
 	size := func(src []byte) float64 {
 		out, ok := d.AppendMessage(make([]byte, 0, len(src)), src, ctx, 15, Fast)
@@ -219,7 +219,7 @@ func TestSizesMayMix(t *testing.T) {
 func TestPositionsWrap(t *testing.T) {
 	for _, at := range []uint32{1<<16 - 500, 1<<31 - 500, 1<<32 - 500} {
 		forEveryWindow(t, func(t *testing.T, level Level, bits int) {
-			d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, true)
+			d, ctx, peer := GetDeflater(), newContext(bits), newEncPeer(bits, true)
 			defer PutDeflater(d)
 			ctx.at = at
 			r := newEncSource(9)
@@ -238,16 +238,17 @@ func TestPositionsWrap(t *testing.T) {
 func TestCommitKeepsTheLastBytes(t *testing.T) {
 	for bits := minBits; bits <= maxBits; bits++ {
 		r := newEncSource(uint64(bits))
-		ctx := NewContext(bits)
-		require.Equal(t, 1<<bits, cap(ctx.ring))
-		require.Equal(t, 1<<bits/2, 2*cap(ctx.table))
+		ctx := newContext(bits)
+		require.Zero(t, cap(ctx.ring)+cap(ctx.table), "before the first message")
 		var all []byte
 		for range 50 {
 			src := r.random(r.IntN(3 << bits))
 			ctx.Commit(src)
+			require.Equal(t, 1<<bits, cap(ctx.ring))
+			require.Equal(t, 1<<bits/2, 2*cap(ctx.table))
 			all = append(all, src...)
-			require.Equal(t, min(len(all), 1<<bits), ctx.have)
-			for back := 1; back <= ctx.have; back++ {
+			require.Equal(t, min(len(all), 1<<bits), int(ctx.have))
+			for back := 1; back <= int(ctx.have); back++ {
 				if got := ctx.ring[int(ctx.at-uint32(back))&(1<<bits-1)]; got != all[len(all)-back] {
 					require.Equal(t, all[len(all)-back], got, "%d back of %d", back, len(all))
 				}
@@ -260,7 +261,7 @@ func TestCommitKeepsTheLastBytes(t *testing.T) {
 func TestDroppedMessages(t *testing.T) {
 	forEveryWindow(t, func(t *testing.T, level Level, bits int) {
 		r := newEncSource(uint64(bits))
-		d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, true)
+		d, ctx, peer := GetDeflater(), newContext(bits), newEncPeer(bits, true)
 		defer PutDeflater(d)
 		sent := 0
 		for range 40 {
@@ -309,7 +310,7 @@ func TestPiecesRoundTrip(t *testing.T) {
 		r := newEncSource(uint64(bits))
 		d := GetDeflater()
 		defer PutDeflater(d)
-		ctx, after := NewContext(bits), newEncPeer(bits, true)
+		ctx, after := newContext(bits), newEncPeer(bits, true)
 		for i := range 12 {
 			src := r.mixed(r.size(), bits)
 			for _, takeover := range []bool{false, true} {
@@ -350,7 +351,7 @@ func TestPiecesRoundTrip(t *testing.T) {
 func TestTinyPieces(t *testing.T) {
 	forEveryWindow(t, func(t *testing.T, level Level, bits int) {
 		r := newEncSource(1)
-		d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, false)
+		d, ctx, peer := GetDeflater(), newContext(bits), newEncPeer(bits, false)
 		defer PutDeflater(d)
 		for _, src := range [][]byte{r.random(300), r.page(300), {}} {
 			var st Stream
@@ -364,7 +365,7 @@ func TestTinyPieces(t *testing.T) {
 			}
 			out = d.AppendPiece(out, nil, ctx, &st, level, true)
 			peer.receive(t, out, src)
-			ctx = NewContext(bits)
+			ctx = newContext(bits)
 		}
 	})
 }
@@ -374,7 +375,7 @@ func TestEmptyMessageInPieces(t *testing.T) {
 	d := GetDeflater()
 	defer PutDeflater(d)
 	var st Stream
-	require.Equal(t, []byte{'x', 0}, d.AppendPiece([]byte("x"), nil, NewContext(8), &st, Fast, true))
+	require.Equal(t, []byte{'x', 0}, d.AppendPiece([]byte("x"), nil, newContext(8), &st, Fast, true))
 	_, ok := d.AppendMessage(make([]byte, 0, 100), nil, nil, 8, Fast)
 	require.False(t, ok, "cannot become smaller")
 }
@@ -384,7 +385,7 @@ func TestHello(t *testing.T) {
 	d := GetDeflater()
 	defer PutDeflater(d)
 	var st Stream
-	ctx := NewContext(8)
+	ctx := newContext(8)
 	require.Equal(t, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, d.AppendPiece(nil, []byte("Hello"), ctx, &st, Fast, true))
 }
 
@@ -393,7 +394,7 @@ func TestHello(t *testing.T) {
 func TestPriming(t *testing.T) {
 	for name, level := range encLevels {
 		r := newEncSource(1)
-		d, ctx := GetDeflater(), NewContext(12)
+		d, ctx := GetDeflater(), newContext(12)
 		for range 200 { // nothing to learn from
 			src := r.random(64)
 			_, ok := d.AppendMessage(make([]byte, 0, 100), src, ctx, 12, level)
@@ -435,7 +436,7 @@ func TestKindsOfBlocks(t *testing.T) {
 		} {
 			d, peer := GetDeflater(), newEncPeer(15, false)
 			var st Stream
-			out := d.AppendPiece(nil, c.src, NewContext(15), &st, level, true)
+			out := d.AppendPiece(nil, c.src, newContext(15), &st, level, true)
 			peer.receive(t, out, c.src)
 			peer.blocks[storedBlock]-- // that of the tail
 			want := [3]int{}
@@ -492,7 +493,7 @@ func TestNoAllocations(t *testing.T) {
 	r := newEncSource(1)
 	for _, src := range [][]byte{r.tick(1), r.chat(1), r.page(4096), r.page(70000), r.random(1000)} {
 		for name, level := range encLevels {
-			d, ctx := GetDeflater(), NewContext(12)
+			d, ctx := GetDeflater(), newContext(12)
 			dst := make([]byte, 0, 80000)
 			require.Zero(t, testing.AllocsPerRun(20, func() {
 				d.AppendMessage(dst, src, nil, 15, level)
@@ -522,7 +523,7 @@ func TestPoolsForget(t *testing.T) {
 		require.Equal(t, want, got, name)
 
 		var st Stream
-		want = used.AppendPiece(nil, b, NewContext(12), &st, level, true)
+		want = used.AppendPiece(nil, b, newContext(12), &st, level, true)
 		for range 10 {
 			c := GetContext(12)
 			require.Equal(t, want, used.AppendPiece(nil, b, c, &st, level, true), name)
@@ -578,7 +579,7 @@ func FuzzDeflate(f *testing.F) {
 		bits := minBits + int(options&7)
 		level := Level(options >> 3 & 1)
 		r := encSource{rand.New(rand.NewPCG(seed, 1))}
-		d, ctx, peer := GetDeflater(), NewContext(bits), newEncPeer(bits, options>>4&1 != 0)
+		d, ctx, peer := GetDeflater(), newContext(bits), newEncPeer(bits, options>>4&1 != 0)
 		defer PutDeflater(d)
 		for range 1 + r.IntN(6) {
 			src := data[:min(len(data), 4096)]

@@ -70,7 +70,7 @@ func squeezeAll(b *testing.B, messages [][]byte, bits int) [][]byte {
 func benchmarkInflate(b *testing.B, messages, in [][]byte, bits int) {
 	var w *Window
 	if bits != 0 {
-		w = NewWindow(bits)
+		w = newWindow(bits)
 	}
 	dst := make([]byte, 0, 80<<10)
 	i := 0

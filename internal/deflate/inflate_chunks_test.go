@@ -139,7 +139,7 @@ func completed(lengths []uint8) []uint8 {
 }
 
 func windowOf(bits int, p string) *Window {
-	w := NewWindow(bits)
+	w := newWindow(bits)
 	w.Write([]byte(p))
 	return w
 }

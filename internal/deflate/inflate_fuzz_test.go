@@ -24,7 +24,7 @@ func FuzzInflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src, before []byte, windowBits uint8, seed uint64) {
 		bits := 8 + int(windowBits%8)
 		r := rand.New(rand.NewPCG(seed, 0))
-		w := NewWindow(bits)
+		w := newWindow(bits)
 		for rest := before; len(rest) > 0; {
 			n := min(1+r.IntN(1<<bits), len(rest))
 			w.Write(rest[:n])
@@ -124,7 +124,7 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add(encMessages("random1K", 1)[0], uint64(3))
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		w := NewWindow(15)
+		w := newWindow(15)
 		var before []byte
 		var writer *flate.Writer
 		var b bytes.Buffer

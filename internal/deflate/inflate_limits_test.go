@@ -95,7 +95,7 @@ func TestInflaterStartsAnew(t *testing.T) {
 }
 
 func TestPutInflaterLetsGoOfTheWindow(t *testing.T) {
-	z := GetInflater(9, NewWindow(9))
+	z := GetInflater(9, newWindow(9))
 	PutInflater(z)
 	require.Nil(t, z.window)
 }
@@ -115,9 +115,9 @@ func TestOnLoanSeesInflaters(t *testing.T) {
 func TestMemory(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(Inflater{}), uintptr(8192))
 	for bits := 8; bits <= 15; bits++ {
-		require.LessOrEqual(t, int(unsafe.Sizeof(*NewWindow(bits)))+cap(NewWindow(bits).ring), 1<<bits+48)
+		require.LessOrEqual(t, int(unsafe.Sizeof(*newWindow(bits)))+cap(newWindow(bits).ring), 1<<bits+48)
 	}
-	w := NewWindow(12)
+	w := newWindow(12)
 	dst := make([]byte, 0, 100<<10)
 	for _, kind := range []string{"tick", "chat", "json64K"} {
 		p := encMessages(kind, 1)[0]

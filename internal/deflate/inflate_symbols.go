@@ -103,7 +103,7 @@ func (z *Inflater) behind() int {
 	if z.window == nil {
 		return 0
 	}
-	return z.window.size
+	return int(z.window.size)
 }
 
 // copyMatch copies as much of the current match as there is room for, and returns where

@@ -57,7 +57,7 @@ func squeeze(t testing.TB, level int, p []byte) []byte {
 
 // RFC 7692 §7.2.3, one after the other with the context taken over.
 func TestExamplesOfTheRFC(t *testing.T) {
-	w := NewWindow(15)
+	w := newWindow(15)
 	for _, c := range []struct{ name, in, out string }{
 		{"7.2.3.1 one block", "f248cdc9c90700", "Hello"},
 		{"7.2.3.2 sharing the window", "f200110000", "Hello"},

@@ -36,9 +36,10 @@ type matcher struct {
 
 // useContext makes m one for a message of n bytes behind what c has.
 func (m *matcher) useContext(c *Context, n int) {
-	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: c.have, window: len(c.ring), mul: hashFour, hurry: 1}
+	c.begin()
+	*m = matcher{table: c.table, ring: c.ring, at: c.at, have: int(c.have), window: len(c.ring), mul: hashFour, hurry: 1}
 	if c.have > 0 {
-		n = c.typical // messages find only what was hashed as they are
+		n = int(c.typical) // messages find only what was hashed as they are
 	}
 	if n >= longMessage && m.window >= 4096 {
 		m.mul = hashFive

@@ -15,9 +15,8 @@ func last(p []byte, n int) []byte { return p[max(0, len(p)-n):] }
 func TestWindowKeepsTheLastBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for bits := 8; bits <= 15; bits++ {
-		w := NewWindow(bits)
-		require.Len(t, w.ring, 1<<bits)
-		require.Equal(t, 1<<bits, cap(w.ring))
+		w := newWindow(bits)
+		require.Zero(t, cap(w.ring), "before the first message")
 		var all []byte
 		for range 200 {
 			n := r.IntN(1 << bits / 4)
@@ -35,12 +34,14 @@ func TestWindowKeepsTheLastBytes(t *testing.T) {
 			}
 			w.Write(p)
 			all = append(all, p...)
+			require.Equal(t, 1<<bits, cap(w.ring))
 			want := last(all, 1<<bits)
-			require.Equal(t, len(want), w.size)
-			if w.size > 0 {
-				got := w.at(w.size)
-				got = slices.Concat(got, w.ring[:max(0, w.size-len(got))])
-				require.Equal(t, want, got[:w.size])
+			size := int(w.size)
+			require.Equal(t, len(want), size)
+			if size > 0 {
+				got := w.at(size)
+				got = slices.Concat(got, w.ring[:max(0, size-len(got))])
+				require.Equal(t, want, got[:size])
 			}
 		}
 	}
@@ -110,7 +111,7 @@ func TestDistancesOfWindows(t *testing.T) {
 				history[i] = byte(r.Uint32())
 			}
 			for wrap := range 30 {
-				w := NewWindow(bits)
+				w := newWindow(bits)
 				if wrap%2 == 0 {
 					wrap = size - wrap // the oldest byte is near the ring's end
 				}

@@ -234,7 +234,7 @@ func testZlibDecodesOurs(t *testing.T, z *zlibPeer, level Level, bits int, way s
 	takeover := strings.HasPrefix(way, "takeover")
 	var ctx *Context
 	if takeover {
-		ctx = NewContext(bits)
+		ctx = newContext(bits)
 	}
 	compressed := 0
 	z.decode(t, bits)
@@ -319,7 +319,7 @@ func testOursDecodesZlib(t *testing.T, z *zlibPeer, bits int, parameters [4]byte
 	m := zlibMessages{encSource: newEncSource(uint64(bits)<<8 + uint64(parameters[3])), bits: bits}
 	var w *Window
 	if takeover {
-		w = NewWindow(bits)
+		w = newWindow(bits)
 	}
 	_, err := z.try(t, 'D', parameters, nil)
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ var own = func() (specs []Spec) {
 			specs = append(specs, Spec{Library: ours, Name: l.name, Bits: bits, NewEncoder: func() (Encoder, error) {
 				e := &ownEncoder{bits: 15, level: l.level}
 				if bits != 0 {
-					e.bits, e.ctx = bits, deflate.NewContext(bits)
+					e.bits, e.ctx = bits, &deflate.Context{Bits: uint8(bits)}
 				}
 				return e, nil
 			}})
@@ -25,7 +25,7 @@ var own = func() (specs []Spec) {
 		specs = append(specs, Spec{Library: ours, Name: ours, Bits: bits, NewDecoder: func() (Decoder, error) {
 			d := &ownDecoder{bits: 15}
 			if bits != 0 {
-				d.bits, d.window = bits, deflate.NewWindow(bits)
+				d.bits, d.window = bits, &deflate.Window{Bits: uint8(bits)}
 			}
 			return d, nil
 		}})
