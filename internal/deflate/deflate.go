@@ -153,7 +153,7 @@ func (d *Deflater) blocks(w *bitWriter, m *matcher, src []byte, level Level) boo
 		} else {
 			to = d.matchDense(m, src, from, to)
 		}
-		if !d.writeBlock(w, src[from:to]) {
+		if !d.writeBlock(w, src[from:to], level) {
 			return false
 		}
 		from = to
