@@ -56,7 +56,7 @@ func (c *hookConn) Close() error {
 // was read or written.
 func (c *Conn) hook() *hookConn {
 	h := &hookConn{Conn: c.transport.Conn}
-	c.transport.Conn = h
+	c.replaceTransport(h)
 	return h
 }
 
@@ -244,7 +244,7 @@ func owePong(t *testing.T, c *Conn, p *peer) (written chan error) {
 func TestPanicOfTheTransportInAnOwedPong(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		conn := &panickingConn{Conn: c.transport.Conn}
-		c.transport.Conn = conn
+		c.replaceTransport(conn)
 		written := owePong(t, c, p)
 		conn.armed = true // for the next Write, which is the pong's
 		p.unblockWrites()

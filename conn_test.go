@@ -60,6 +60,32 @@ func (s memSeam) readSome(from lender) (int, error) {
 
 func (s memSeam) small() bool { return false }
 
+func (s memSeam) tryWrite(p []byte) int { return s.conn.TryWrite(p) }
+
+func (s memSeam) gathers() bool { return true }
+
+func (s memSeam) writeBoth(a, b []byte) (int, error) {
+	n, err := s.conn.Write(a)
+	if err != nil {
+		return n, err
+	}
+	m, err := s.conn.Write(b)
+	return n + m, err
+}
+
+// A waitingSeam has every write go through the transport's Write.
+type waitingSeam struct{ seam }
+
+func (waitingSeam) tryWrite([]byte) int { return 0 }
+
+func (waitingSeam) gathers() bool { return false }
+
+// replaceTransport has c write to another transport. Only those that are wrapped by
+// nothing are written to without their Write.
+func (c *Conn) replaceTransport(conn net.Conn) {
+	c.transport = transport{conn, waitingSeam{c.transport.seam}}
+}
+
 // A mode is a role for the connection under test and a way for it to wait.
 type mode struct{ server, raw bool }
 

@@ -133,8 +133,18 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 	buf.R -= headerSize(h)
 	appendHeader(buf.Data[:buf.R], h)
 
-	// The first step goes out with the header, in one piece.
-	step := rest[:min(len(rest), len(buf.Data)-buf.W)]
+	// The first step goes out with the header, in one piece: copied behind it, or
+	// where it is, if it is large and need not be masked.
+	room := len(buf.Data) - buf.W
+	if len(rest) > room && !h.masked && c.transport.seam.gathers() {
+		step := rest[:min(len(rest), writeStep)]
+		err := c.sendBoth(buf.Bytes(), step, d, h.opcode == opContinuation)
+		if err == nil {
+			err = c.sendSteps(rest[len(step):], d, true)
+		}
+		return err
+	}
+	step := rest[:min(len(rest), room)]
 	if h.masked {
 		key = maskCopy(buf.Data[buf.W:], step, key)
 	} else {
@@ -174,8 +184,19 @@ func (c *Conn) sendSteps(p []byte, d writeDeadline, begun bool) error {
 
 // send gives p to the transport; begun says that the peer has bytes already
 // that make no sense without p. An error sticks, unless it is a deadline and
-// the peer has none: then the connection is as it was.
+// the peer has none: then the connection is as it was. A deadline is set only
+// if the transport has to be waited for, as that costs as much as all the rest
+// that is not the system's.
 func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
+	n := c.transport.seam.tryWrite(p)
+	if n == len(p) {
+		return nil
+	}
+	return c.sendBoth(nil, p[n:], d, begun || n > 0)
+}
+
+// sendBoth is send of two pieces, of which the first may be nil, and waits.
+func (c *Conn) sendBoth(a, b []byte, d writeDeadline, begun bool) error {
 	n, err := 0, errTransportPanicked
 	defer func() {
 		if err == errTransportPanicked {
@@ -183,8 +204,12 @@ func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
 		}
 	}()
 	c.armWrite(d)
-	n, err = c.transport.Write(p)
-	if err == nil && n < len(p) {
+	if a == nil {
+		n, err = c.transport.Write(b)
+	} else {
+		n, err = c.transport.seam.writeBoth(a, b)
+	}
+	if err == nil && n < len(a)+len(b) {
 		err = io.ErrShortWrite
 	}
 	if err == nil || isDeadline(err) && n == 0 && !begun {

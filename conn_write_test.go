@@ -684,7 +684,7 @@ func (c *panickingConn) Write(p []byte) (int, error) {
 func TestPanicOfTheTransportLeavesNothingLocked(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
 		conn := &panickingConn{Conn: c.transport.Conn, armed: true}
-		c.transport.Conn = conn
+		c.replaceTransport(conn)
 		require.PanicsWithValue(t, "transport", func() { _ = c.WriteMessage(TextMessage, nil) })
 		conn.armed = false
 		require.Equal(t, errTransportPanicked, c.WriteMessage(TextMessage, nil), "nobody knows what went out")

@@ -230,7 +230,7 @@ func TestWriteBuffersComeBack(t *testing.T) {
 	}
 	t.Run("after a panic of the transport", func(t *testing.T) {
 		pooled(t, func(t *testing.T, c *Conn, p *peer) {
-			c.transport.Conn = &panickingConn{Conn: c.transport.Conn, armed: true}
+			c.replaceTransport(&panickingConn{Conn: c.transport.Conn, armed: true})
 			w, err := c.NextWriter(TextMessage)
 			require.NoError(t, err)
 			require.PanicsWithValue(t, "transport", func() { _ = w.Close() })

@@ -19,3 +19,17 @@ func (s *inlineSeam) readSome(from lender) (int, error) {
 }
 
 func (s *inlineSeam) small() bool { return true }
+
+// What a Write would wait for is not known.
+func (s *inlineSeam) tryWrite([]byte) int { return 0 }
+
+func (s *inlineSeam) gathers() bool { return false }
+
+func (s *inlineSeam) writeBoth(a, b []byte) (int, error) {
+	n, err := s.conn.Write(a)
+	if err != nil {
+		return n, err
+	}
+	m, err := s.conn.Write(b)
+	return n + m, err
+}

@@ -54,7 +54,7 @@ var fileLayers = map[string]struct {
 
 	"transport.go": {wait, []string{"errors", "io", "net", "syscall"}},
 	"inline.go":    {wait, []string{"net"}},
-	"raw_unix.go":  {wait, []string{"errors", "io", "net", "os", "syscall"}},
+	"raw_unix.go":  {wait, []string{"errors", "io", "net", "os", "sync", "syscall"}},
 	"raw_other.go": {wait, []string{"net", "syscall"}},
 
 	"conn.go":          {connection, []string{"net", "sync/atomic", "time"}},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -45,6 +46,63 @@ func (s *rawSeam) readSome(from lender) (int, error) {
 }
 
 func (s *rawSeam) small() bool { return false }
+
+// A rawWrite is a tryWrite under way. It is pooled, so that a connection that writes
+// nothing keeps nothing for it.
+type rawWrite struct {
+	p   []byte
+	n   int
+	try func(fd uintptr) bool // w.write, made once
+}
+
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.try = w.write
+	return w
+}}
+
+func (s *rawSeam) tryWrite(p []byte) int {
+	w := rawWrites.Get().(*rawWrite)
+	w.p, w.n = p, 0
+	_ = s.raw.Write(w.try) // whatever it is, a Write will say it again
+	n := w.n
+	w.p = nil
+	rawWrites.Put(w)
+	return n
+}
+
+// write is called with a socket and never has it waited for.
+func (w *rawWrite) write(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), w.p)
+		if err == syscall.EINTR {
+			continue
+		}
+		w.n = max(n, 0)
+		return true
+	}
+}
+
+func (s *rawSeam) gathers() bool { return true }
+
+// Two pieces of memory, as net.Conns of sockets take them. They are pooled because
+// net.Buffers changes what it is called on.
+type rawBoth struct {
+	pieces  [2][]byte
+	buffers net.Buffers
+}
+
+var rawBoths = sync.Pool{New: func() any { return new(rawBoth) }}
+
+func (s *rawSeam) writeBoth(a, b []byte) (int, error) {
+	v := rawBoths.Get().(*rawBoth)
+	v.pieces = [2][]byte{a, b}
+	v.buffers = v.pieces[:]
+	n, err := v.buffers.WriteTo(s.conn)
+	*v = rawBoth{}
+	rawBoths.Put(v)
+	return int(n), err
+}
 
 // read is called with a socket that may be readable and returns false to wait
 // until it is. It runs under the lock of the file descriptor, where Close

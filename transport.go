@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// A seam is how a connection waits for bytes while it holds no memory to put
-// them in. There are two: rawSeam asks the operating system whether bytes are
-// there, inlineSeam keeps a few bytes of its own. Everything else is asked of
-// the net.Conn itself.
+// A seam is what a connection does to its transport otherwise than by the
+// net.Conn's Read and Write: it waits for bytes while it holds no memory to put
+// them in, and writes without waiting. There are two: rawSeam asks the operating
+// system, inlineSeam has the Read of the net.Conn wait, into a few bytes of its own.
 type seam interface {
 	// readSome waits until something can be read, reads it into memory that
 	// it borrows then, and returns the number of bytes. Where it returns 0
@@ -19,6 +19,15 @@ type seam interface {
 
 	// small reports whether it reads a few bytes only, however many there are.
 	small() bool
+
+	// tryWrite writes as much of p as can be written without waiting, and
+	// returns how much that is. What keeps it from writing more is for a Write of
+	// the rest to find out. It needs no deadline, as it does not wait.
+	tryWrite(p []byte) int
+
+	// gathers reports whether writeBoth sends its two pieces in one system call.
+	gathers() bool
+	writeBoth(a, b []byte) (n int, err error)
 }
 
 // A lender has memory to read into, at most one piece at a time.

@@ -160,6 +160,20 @@ func (d *Direction) write(p []byte) (n int, err error) {
 	}
 }
 
+// tryWrite adds what there is room for, if it need not wait.
+func (d *Direction) tryWrite(p []byte) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.writing || d.writeError() != nil {
+		return 0
+	}
+	n := d.push(p)
+	if n > 0 {
+		d.writes++
+	}
+	return n
+}
+
 // writeError returns the error a Write would fail with now.
 func (d *Direction) writeError() error {
 	switch {

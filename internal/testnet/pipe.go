@@ -82,6 +82,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, c.opError("write", err)
 }
 
+// TryWrite is a Write that never blocks: it writes what there is room for, if
+// anything, and returns how much that was.
+func (c *Conn) TryWrite(p []byte) int { return c.out.tryWrite(p) }
+
 // Close implements [net.Conn]. It ends all blocked calls on this end, drops
 // what was not read, and lets the other end read what was written, then EOF.
 func (c *Conn) Close() error {
