@@ -78,7 +78,13 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // NetConn returns the connection below this one: the very net.Conn that the
 // handshake ran over. Reading from it or writing to it breaks the WebSocket
 // connection; its deadlines are better set by the methods of Conn.
-func (c *Conn) NetConn() net.Conn { return c.transport.Conn }
+//
+// The first call ends what the connection does to send small messages together
+// (see [Conn.WriteMessage]).
+func (c *Conn) NetConn() net.Conn {
+	c.stopCorking()
+	return c.transport.Conn
+}
 
 // UnderlyingConn is [Conn.NetConn].
 //

@@ -434,7 +434,7 @@ func methodsAgainstMethods(t *testing.T, seed uint64) {
 	require.Error(t, err)
 	require.Error(t, c.WriteMessage(TextMessage, nil))
 	synctest.Wait()
-	require.Empty(t, c.out.waiters)
+	require.Empty(t, c.out.waiters.all())
 	require.Nil(t, c.out.owedPong)
 	require.Nil(t, c.out.writer)
 	require.Nil(t, c.out.stream)

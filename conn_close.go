@@ -44,13 +44,16 @@ func (c *Conn) sendClose(code int, reason string) {
 // first, send a CloseMessage. Every read and write that is under way or comes
 // later returns an error, for which errors.Is(err, net.ErrClosed) is true
 // unless an earlier one is the reason. Close waits for no read or write, but
-// TLS takes up to five seconds to say goodbye to a peer that does not read. It
+// TLS takes up to five seconds to say goodbye to a peer that does not read. What was
+// written a moment ago and did not go out yet is sent if the transport takes it at
+// once, or, if it is no plain socket, within 250 ms; if not, Close says so. It
 // may be called from any goroutine, from a handler too, and more than once, of
 // which only the first can return an error.
 func (c *Conn) Close() error {
 	if c.transport.Conn == nil {
 		return errNoConn
 	}
+	lost := c.uncorkToClose()
 	if !c.setCloseState(closeDone) {
 		return nil
 	}
@@ -58,5 +61,8 @@ func (c *Conn) Close() error {
 	err := c.transport.Close()
 	c.abandonRead()
 	c.abandonWriter()
+	if lost != nil {
+		return lost
+	}
 	return err
 }

@@ -113,32 +113,28 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 	case len(data) > bufpool.Largest-headerRoom:
 		return c.writeInPieces(op, data)
 	}
-	var buf *bufpool.Buffer
-	defer func() {
-		if buf != nil {
-			bufpool.Put(buf)
-		}
-	}()
-	if c.sendContext() == nil {
+	ctx := c.sendContext()
+	if ctx == nil {
 		if err := c.out.refuses(writeDeadline{}); err != nil {
 			return err // before the work
 		}
-		buf = c.compressed(&h, data, nil, level)
+	} else {
+		if err := c.lead(false, nil, writeDeadline{}); err != nil {
+			return err
+		}
+		defer c.follow()
 	}
-	if err := c.lead(false, nil, writeDeadline{}); err != nil {
-		return err
+	payload := data
+	buf := c.compressed(&h, data, ctx, level)
+	if buf != nil {
+		defer bufpool.Put(buf)
+		payload = buf.Bytes()
 	}
-	defer c.follow()
-	ctx := c.sendContext()
-	if ctx != nil {
-		buf = c.compressed(&h, data, ctx, level)
+	if ctx == nil {
+		return c.writeFrame(h, payload, writeDeadline{})
 	}
-	if buf == nil {
-		buf = emptied(bufpool.Get(bufpool.Size))
-		return c.sendFrame(h, buf, data, writeDeadline{})
-	}
-	err := c.sendFrame(h, buf, nil, writeDeadline{})
-	if err == nil && ctx != nil {
+	err := c.sendWhole(h, payload, writeDeadline{})
+	if err == nil && buf != nil {
 		ctx.Commit(data)
 	}
 	return err

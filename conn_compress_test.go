@@ -397,7 +397,7 @@ func TestPreparedMessageIsCompressedOnce(t *testing.T) {
 	}
 	require.Len(t, pm.compressed, 3, "15 bits, 12 bits, 12 bits dense")
 	for form, f := range pm.compressed {
-		require.NotNil(t, f.bytes, "%+v", form)
+		require.NotNil(t, f, "%+v", form)
 	}
 
 	incompressible, err := NewPreparedMessage(BinaryMessage, []byte(noise(130, 1)))

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -26,14 +25,17 @@ type writeHalf struct {
 	close       closeState
 	explicit    bool   // SetWriteDeadline was called
 	ownDeadline bool   // the frame on its way has a deadline of its own
-	armed       uint32 // counts the changes of frameDeadline
+	stalled     bool   // the newest pong found the transport blocked
+	uncorked    bool   // messages are not corked any more
+	armed       uint16 // counts the changes of frameDeadline
 
 	err      error           // what every write returns, once not nil
 	stream   *messageWriter  // has fragments on the wire and is not closed
 	writer   *messageWriter  // the newest of NextWriter, until it is closed
-	waiters  []*writeWaiter  // for the half, in the order they came
+	waiters  waitQueue       // for the half
+	batch    *batch          // whose owner waits for the half
+	corking  *corking        // nil until a message was corked
 	owedPong *bufpool.Buffer // a pong that waits for the half, in a goroutine of its own
-	stalled  bool            // the newest pong found the transport blocked
 
 	deadline      time.Time // of SetWriteDeadline
 	frameDeadline time.Time // of the frame on its way
@@ -48,14 +50,6 @@ type writeDeadline struct {
 
 func deadlineIn(d time.Duration) writeDeadline {
 	return writeDeadline{at: time.Now().Add(d), own: true}
-}
-
-// A writeWaiter is a goroutine that waits for the write half.
-type writeWaiter struct {
-	control bool           // for a control frame
-	writer  *messageWriter // for a fragment of this writer's
-	granted bool           // it leads; guarded by the half's mu
-	wake    chan struct{}  // look again; holds one signal
 }
 
 // free reports whether the half can be had now for what w is to send.
@@ -95,11 +89,17 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 	// On the stack, as long as nobody has to wait.
 	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
 		out.state = writeLeading
-		return nil
+		if !d.own {
+			return nil
+		}
+		// What is corked may take longer to send than d allows.
+		corked := out.takeCorked()
+		if corked == nil {
+			return nil
+		}
+		go c.sendCorkedAndFollow(corked)
 	}
-	w := &writeWaiter{control: control, writer: writer, wake: make(chan struct{}, 1)}
-	out.waiters = append(out.waiters, w)
-	return out.wait(w, d)
+	return out.wait(&writeWaiter{control: control, writer: writer}, d)
 }
 
 // refuses is why a write with this deadline cannot be, if it is known already.
@@ -120,14 +120,16 @@ func (out *writeHalf) reasonNot(d writeDeadline) error {
 	return out.err
 }
 
-// wait blocks until w leads, the deadline passes or the half fails. It is
-// called with mu held and holds it when it returns, but not while it waits.
+// wait queues w and blocks until it leads, the deadline passes or the half fails. It
+// is called with mu held and holds it when it returns, but not while it waits.
 func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
-	start := time.Now()
+	w.since = time.Now()
+	w.wake = make(chan struct{}, 1)
+	out.waiters.add(w)
 	for {
 		var expired <-chan time.Time
 		var timer *time.Timer
-		if until := out.until(d, start); !until.IsZero() {
+		if until := out.until(d, w.since); !until.IsZero() {
 			timer = time.NewTimer(time.Until(until))
 			expired = timer.C
 		}
@@ -143,8 +145,8 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 		if w.granted {
 			return nil
 		}
-		if err := out.refusal(w, out.until(d, start)); err != nil {
-			out.removeWaiter(slices.Index(out.waiters, w))
+		if err := out.refusal(w, out.until(d, w.since)); err != nil {
+			out.waiters.remove(w)
 			return err
 		}
 	}
@@ -163,24 +165,10 @@ func (out *writeHalf) refusal(w *writeWaiter, until time.Time) error {
 	return errWriteTimeout
 }
 
-func (out *writeHalf) removeWaiter(i int) {
-	out.waiters = slices.Delete(out.waiters, i, i+1)
-	if len(out.waiters) == 0 {
-		out.waiters = nil // an idle connection keeps nothing
-	}
-}
-
 // wakeAll has every waiter look again at why it waits.
 func (out *writeHalf) wakeAll() {
-	for _, w := range out.waiters {
+	for w := out.waiters.first; w != nil; w = w.next {
 		w.signal()
-	}
-}
-
-func (w *writeWaiter) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // a signal is there already
 	}
 }
 
@@ -197,9 +185,9 @@ func (out *writeHalf) handOn() {
 	if out.err != nil {
 		return // the waiters were woken to see it
 	}
-	for i, w := range out.waiters {
+	for w := out.waiters.first; w != nil; w = w.next {
 		if out.free(w) {
-			out.removeWaiter(i)
+			out.waiters.remove(w)
 			out.state = writeLeading
 			w.granted = true
 			w.signal()
@@ -239,7 +227,7 @@ func (c *Conn) armWrite(d writeDeadline) {
 // applyDeadline tells the transport the deadline of the frame on its way. It
 // does so without mu, since a transport may make it wait for a blocked Write;
 // if there is a newer deadline by then, that one is told behind it.
-func (c *Conn) applyDeadline(t time.Time, armed uint32) error {
+func (c *Conn) applyDeadline(t time.Time, armed uint16) error {
 	out := &c.out
 	for {
 		err := c.transport.SetWriteDeadline(t)

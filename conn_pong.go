@@ -51,6 +51,8 @@ func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
 	switch {
 	case out.err != nil:
 		return false
+	case out.state == writeIdle && out.corkPong(c, pong):
+		return false
 	case out.state == writeIdle && !out.stalled:
 		out.state = writeLeading
 		return true
@@ -64,16 +66,18 @@ func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
 	return false
 }
 
+// recoverWrite is deferred by goroutines that the program knows nothing of: a panic of
+// its transport must not end the process from there. It becomes the half's error.
+func (c *Conn) recoverWrite() {
+	if recover() != nil {
+		_ = c.failWrite(errTransportPanicked)
+	}
+}
+
 // sendOwedPong waits for the write half, in turn with all other writers, and
 // sends the pong that is the newest by then.
 func (c *Conn) sendOwedPong() {
-	defer func() {
-		// A panic of the transport must not end the process from a goroutine
-		// that the program knows nothing of. It becomes the half's error.
-		if recover() != nil {
-			_ = c.failWrite(errTransportPanicked)
-		}
-	}()
+	defer c.recoverWrite()
 	err := c.lead(true, nil, writeDeadline{own: true})
 	if err == nil {
 		defer c.follow()

@@ -286,7 +286,7 @@ func TestOwedPongEndsWithTheWriteHalf(t *testing.T) {
 				synctest.Wait()
 				require.Equal(t, before, onLoan.Load())
 				require.Nil(t, c.out.owedPong)
-				require.Empty(t, c.out.waiters)
+				require.Empty(t, c.out.waiters.all())
 			})
 		})
 	}
@@ -365,7 +365,7 @@ func TestPingHandlerCalledByManyOwesOnePong(t *testing.T) {
 		}
 		wg.Wait()
 		require.Equal(t, before, onLoan.Load(), "a pong that is owed costs no more than one buffer")
-		require.Len(t, c.out.waiters, 1)
+		require.Len(t, c.out.waiters.all(), 1)
 		require.NoError(t, c.PingHandler()("newest"))
 		require.Equal(t, errControlTooLong, c.PingHandler()(ascii(126)))
 		p.unblockWrites()

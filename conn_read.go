@@ -21,6 +21,7 @@ const spareFragments = 1 << 10
 // belong to the goroutine that holds busy.
 type readHalf struct {
 	busy atomic.Bool // a read method is under way
+	more atomic.Bool // a complete further message is in hand; read by writers
 
 	// The data message under way. Its opcode is 0 between messages.
 	opcode    opcode
@@ -28,6 +29,7 @@ type readHalf struct {
 	begun     bool // some of the current frame's payload has been read
 	streamed  bool // it was begun by NextReader; else it is being gathered
 	utf8      utf8stream.State
+	corks     bool           // more was true since the last wait, so messages may be corked
 	key       uint32         // masking key for the next byte of the current frame
 	frames    uint32         // so far; it comes round to 0 only where there are as many bytes
 	remaining int64          // bytes that the current frame still owes
@@ -165,6 +167,9 @@ func (c *Conn) transportFailed(err error) error {
 // seam that would bring the rest in small pieces, once the payload has begun.
 func (c *Conn) fill() error {
 	in := &c.in
+	if in.corks {
+		c.uncorkToWait()
+	}
 	if !in.begun || !c.transport.seam.small() {
 		in.giveBackIfDrained()
 	}
@@ -293,6 +298,9 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 		n = c.takeInHand(p)
 	case len(p) >= directRead:
 		in.giveBackIfDrained()
+		if in.corks {
+			c.uncorkToWait()
+		}
 		if n, err = readAtLeastOnce(c.transport.Conn, p); err != nil {
 			return 0, c.transportFailed(err)
 		}
@@ -403,4 +411,17 @@ func (c *Conn) endMessage() {
 	in.endReader(io.EOF)
 	in.gathered = nil
 	in.endInflation()
+	if more := in.hasMessage(); more != in.more.Load() {
+		in.corks = in.corks || more
+		in.more.Store(more)
+	}
+}
+
+// hasMessage reports whether the bytes in hand begin with a complete message.
+func (in *readHalf) hasMessage() bool {
+	if in.buf == nil {
+		return false
+	}
+	h, n := parseHeader(in.buf.Bytes())
+	return n > 0 && h.fin && h.opcode.isData() && uint64(len(in.buf.Bytes())-n) >= h.length
 }

@@ -323,3 +323,11 @@ func wantTimeout(t testing.TB, err error) {
 	require.True(t, e.Timeout(), "%v", err)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
+
+// all is those who wait for the write half.
+func (q *waitQueue) all() (waiters []*writeWaiter) {
+	for w := q.first; w != nil; w = w.next {
+		waiters = append(waiters, w)
+	}
+	return waiters
+}

@@ -57,6 +57,13 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // not checked to be UTF-8. It returns when the transport has taken the whole
 // message; data is not used after.
 //
+// Small messages that wait for the same write go out together. And where a
+// further message is complete and ready to be read, a small message is kept for up
+// to 100 µs, so that the answers to many messages that came together go out
+// together: WriteMessage returns at once, and what is kept goes out with the next
+// message, before any other frame, before a read waits, and with Close. If that
+// fails, the next call returns the error. The first [Conn.NetConn] ends this.
+//
 // While the writer of a NextWriter has part of its message on the wire, a data
 // message waits for that writer's Close, as long as the write deadline lets it.
 //
@@ -104,10 +111,21 @@ func checkOutgoing(messageType int, payload []byte) (opcode, error) {
 
 // writeFrame takes the write half, sends one frame and lets go.
 func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
+	if h.opcode.isData() && len(payload) <= smallFrame {
+		return c.writeSmall(h, payload)
+	}
 	if err := c.lead(h.opcode.isControl(), nil, d); err != nil {
 		return err
 	}
 	defer c.follow()
+	return c.sendWhole(h, payload, d)
+}
+
+// sendWhole sends a message in one frame. The caller leads.
+func (c *Conn) sendWhole(h header, payload []byte, d writeDeadline) error {
+	if h.opcode.isData() && len(payload) <= smallFrame {
+		return c.sendSmall(h, payload)
+	}
 	buf := emptied(bufpool.Get(bufpool.Size))
 	defer bufpool.Put(buf)
 	return c.sendFrame(h, buf, payload, d)
@@ -123,11 +141,12 @@ func emptied(b *bufpool.Buffer) *bufpool.Buffer {
 // free bytes, and then rest. A client's payload is masked in buf or on its way
 // there; rest is never changed. The caller leads.
 func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
-	h.length = uint64(len(buf.Bytes()) + len(rest))
-	h.masked = !c.server
+	if err := c.sendCorkedFirst(); err != nil {
+		return err
+	}
+	c.finishHeader(&h, len(buf.Bytes())+len(rest))
 	key := uint32(0)
 	if h.masked {
-		h.key = newMaskKey()
 		key = mask(buf.Bytes(), h.key)
 	}
 	buf.R -= headerSize(h)

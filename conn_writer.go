@@ -276,7 +276,7 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 	if m.pieces != nil {
 		if compressed := m.pieces.fragment(w.c, &h, m.buf.Bytes()); compressed != nil {
 			defer bufpool.Put(compressed)
-			if err = w.c.sendFrame(h, compressed, nil, writeDeadline{}); err == nil {
+			if err = w.c.sendGathered(h, compressed, nil); err == nil {
 				m.pieces.commit(m.buf.Bytes())
 			}
 			return 0, err
@@ -284,8 +284,17 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 		m.pieces.end()
 		m.pieces = nil
 	}
-	err = w.c.sendFrame(h, m.buf, p, writeDeadline{})
+	err = w.c.sendGathered(h, m.buf, p)
 	return len(p), err
+}
+
+// sendGathered is sendFrame, but a whole small message may go out with others. The
+// caller leads.
+func (c *Conn) sendGathered(h header, buf *bufpool.Buffer, rest []byte) error {
+	if h.fin && h.opcode.isData() && h.opcode != opContinuation && len(rest) == 0 && len(buf.Bytes()) <= smallFrame {
+		return c.sendSmall(h, buf.Bytes())
+	}
+	return c.sendFrame(h, buf, rest, writeDeadline{})
 }
 
 // ended is why the writer can take and send no more, if it cannot.

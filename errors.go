@@ -48,6 +48,10 @@ var (
 // no earlier reason to fail. errors.Is(err, net.ErrClosed) holds.
 var errConnClosed = fmt.Errorf("websocket: %w", net.ErrClosed)
 
+// errCorkedLost is what Close returns if the transport did not take at once the
+// messages whose writes had returned already.
+var errCorkedLost = errors.New("websocket: closed before the last messages that were written could be sent")
+
 // errTransportPanicked is what writes return after a Write of the program's
 // own net.Conn panicked, which leaves a frame cut at nobody knows where.
 var errTransportPanicked = errors.New("websocket: the transport panicked while a frame was written")

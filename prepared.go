@@ -1,31 +1,22 @@
 package websocket
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 	"github.com/seed62ce5aa7/websocket/internal/deflate"
 )
 
-// A PreparedMessage is a message that is framed, and compressed, once and sent to
-// any number of connections with [Conn.WritePreparedMessage]. Any number of
-// goroutines may use it.
+// A PreparedMessage is a message that is compressed once and sent to any number of
+// connections with [Conn.WritePreparedMessage]. Any number of goroutines may use it.
 type PreparedMessage struct {
-	opcode opcode
-	plain  preparedFrame
+	opcode  opcode
+	payload []byte // not nil
 
 	mu         sync.Mutex
-	compressed map[preparedForm]preparedFrame // made when it is asked for
+	compressed map[preparedForm][]byte // made when it is asked for; nil: it is not worth it
 }
-
-// A preparedFrame is a frame as a server sends it. It is not changed after it
-// was made.
-type preparedFrame struct {
-	bytes  []byte
-	header int // bytes before the payload
-}
-
-func (f preparedFrame) payload() []byte { return f.bytes[f.header:] }
 
 // A preparedForm is what compressed messages differ in between connections.
 // Those that take context over get one that refers to nothing before it.
@@ -42,86 +33,67 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &PreparedMessage{opcode: op, plain: newPreparedFrame(header{fin: true, opcode: op}, data)}, nil
+	return &PreparedMessage{opcode: op, payload: append([]byte{}, data...)}, nil
 }
 
-func newPreparedFrame(h header, payload []byte) preparedFrame {
-	h.length = uint64(len(payload))
-	n := headerSize(h)
-	return preparedFrame{append(appendHeader(make([]byte, 0, n+len(payload)), h), payload...), n}
-}
-
-// frame returns the message compressed, or as it is where that is not larger.
-func (pm *PreparedMessage) frame(form preparedForm) (f preparedFrame, compressed bool) {
+// form returns the payload compressed, or nil where that is not smaller.
+func (pm *PreparedMessage) form(f preparedForm) []byte {
 	pm.mu.Lock()
 	defer pm.mu.Unlock()
-	f, ok := pm.compressed[form]
+	p, ok := pm.compressed[f]
 	if !ok {
-		f = pm.compress(form)
+		p = pm.compress(f)
 		if pm.compressed == nil {
-			pm.compressed = make(map[preparedForm]preparedFrame)
+			pm.compressed = make(map[preparedForm][]byte)
 		}
-		pm.compressed[form] = f
+		pm.compressed[f] = p
 	}
-	if f.bytes == nil {
-		return pm.plain, false
-	}
-	return f, true
+	return p
 }
 
-// compress returns no frame if the message would not become smaller.
-func (pm *PreparedMessage) compress(form preparedForm) preparedFrame {
-	buf := bufpool.Get(len(pm.plain.bytes))
+func (pm *PreparedMessage) compress(f preparedForm) []byte {
+	buf := bufpool.Get(len(pm.payload))
 	defer bufpool.Put(buf)
 	d := deflate.GetDeflater()
 	defer deflate.PutDeflater(d)
-	out, ok := d.AppendMessage(buf.Data[:0], pm.plain.payload(), nil, int(form.bits), form.level)
+	out, ok := d.AppendMessage(buf.Data[:0], pm.payload, nil, int(f.bits), f.level)
 	if !ok {
-		return preparedFrame{}
+		return nil
 	}
-	return newPreparedFrame(header{fin: true, opcode: pm.opcode, rsv: rsv1Bit}, out)
+	return bytes.Clone(out)
 }
 
 // WritePreparedMessage sends a prepared message. On a client's connection it is
 // masked afresh each time (RFC 6455 §5.3). The errors are those of
 // [Conn.WriteMessage].
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
-	if pm == nil || pm.plain.bytes == nil {
+	if pm == nil || pm.payload == nil {
 		return errNotPrepared
 	}
-	f, compressed := pm.plain, false
-	if level, ok := c.compresses(pm.opcode, len(f.payload())); ok {
-		if err := c.out.refuses(writeDeadline{}); err != nil {
-			return err // before the work
-		}
-		f, compressed = pm.frame(preparedForm{c.sendBits, level})
+	h := header{fin: true, opcode: pm.opcode}
+	level, ok := c.compresses(pm.opcode, len(pm.payload))
+	if !ok {
+		return c.writeFrame(h, pm.payload, writeDeadline{})
 	}
-	if err := c.lead(pm.opcode.isControl(), nil, writeDeadline{}); err != nil {
+	if err := c.out.refuses(writeDeadline{}); err != nil {
+		return err // before the work
+	}
+	payload := pm.form(preparedForm{c.sendBits, level})
+	if payload == nil {
+		return c.writeFrame(h, pm.payload, writeDeadline{})
+	}
+	h.rsv = rsv1Bit
+	ctx := c.sendContext()
+	if ctx == nil {
+		return c.writeFrame(h, payload, writeDeadline{})
+	}
+	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
 	}
 	defer c.follow()
-	err := c.sendPrepared(pm.opcode, f, compressed)
-	if err == nil && compressed {
-		if ctx := c.sendContext(); ctx != nil {
-			ctx.Commit(pm.plain.payload())
-		}
-	}
-	return err
-}
-
-func (c *Conn) sendPrepared(op opcode, f preparedFrame, compressed bool) error {
-	if !c.server {
-		h := header{fin: true, opcode: op}
-		if compressed {
-			h.rsv = rsv1Bit
-		}
-		buf := emptied(bufpool.Get(bufpool.Size))
-		defer bufpool.Put(buf)
-		return c.sendFrame(h, buf, f.payload(), writeDeadline{})
-	}
-	err := c.sendSteps(f.bytes, writeDeadline{}, false)
-	if err == nil && op == opClose {
-		c.setCloseState(closeSent)
+	err := c.sendWhole(h, payload, writeDeadline{})
+	if err == nil {
+		ctx.Commit(pm.payload)
 	}
 	return err
 }

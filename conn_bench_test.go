@@ -1,0 +1,70 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+// A loopConn is a transport without system calls: it gives the same bytes for ever and
+// takes what is written for nothing.
+type loopConn struct {
+	net.Conn
+	batch []byte
+	rest  []byte
+}
+
+func (c *loopConn) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		c.rest = c.batch
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+func (c *loopConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *loopConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *loopConn) Close() error                     { return nil }
+
+// A loopSeam is to a loopConn what a rawSeam is to a socket.
+type loopSeam struct{ *loopConn }
+
+func (s loopSeam) readSome(from lender) (int, error) {
+	n, err := s.Read(from.lend())
+	if n == 0 {
+		from.giveBack()
+	}
+	return n, err
+}
+
+func (s loopSeam) small() bool                              { return false }
+func (s loopSeam) tryWrite(p []byte) int                    { return len(p) }
+func (s loopSeam) gathers() bool                            { return true }
+func (s loopSeam) writeBoth(a, b []byte) (n int, err error) { return len(a) + len(b), nil }
+
+// BenchmarkEcho is what the library adds to the system calls of a server that echoes: for
+// messages that come one at a time, and many at once.
+func BenchmarkEcho(b *testing.B) {
+	for _, tc := range []struct{ size, depth int }{{16, 1}, {125, 1}, {512, 1}, {4 << 10, 1}, {64 << 10, 1}, {32, 8}, {32, 32}, {32, 128}} {
+		b.Run(fmt.Sprintf("%dB/%d", tc.size, tc.depth), func(b *testing.B) {
+			frame := wireFrame(finBinary, true, ascii(tc.size))
+			conn := &loopConn{batch: bytes.Repeat(frame, tc.depth)}
+			c := newConn(conn, connOptions{server: true})
+			c.transport.seam = loopSeam{conn}
+			buf := make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				messageType, p, err := c.AppendMessage(buf)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := c.WriteMessage(messageType, p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

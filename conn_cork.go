@@ -1,0 +1,183 @@
+package websocket
+
+import (
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+)
+
+// A message that is written while another one, complete, is already there to be read is
+// corked: it is kept, as the answer to that one will follow at once, and many small
+// messages go out for the price of one. Corked messages count as written. They go out with
+// the next message that is not corked; before any other frame; before a read waits; and
+// when corkTime has passed, should the program do none of these.
+
+// corkTime is how long messages are corked at most.
+const corkTime = 100 * time.Microsecond
+
+// closeTime is how long Close waits for a transport to take what is corked, if that cannot
+// be had without waiting.
+const closeTime = 250 * time.Millisecond
+
+// A corking is what a connection has for messages that are corked, from the first on.
+type corking struct {
+	buf   *bufpool.Buffer // frames; nil if there are none
+	timer *time.Timer     // flushes them; not armed if there are none
+}
+
+// cork keeps a data frame for later if that is right, and reports whether it did. The
+// caller holds mu, and either leads or could.
+func (c *Conn) cork(h header, payload []byte) bool {
+	out := &c.out
+	if !c.in.more.Load() || out.uncorked || out.waiters.first != nil || out.err != nil {
+		return false
+	}
+	k := out.corking
+	if k == nil {
+		k = new(corking)
+		k.timer = time.AfterFunc(time.Hour, c.flush)
+		k.timer.Stop()
+		out.corking = k
+	}
+	if k.buf == nil {
+		k.timer.Reset(corkTime)
+	}
+	buf, ok := withRoom(k.buf, h)
+	k.buf = buf
+	if ok {
+		addFrame(buf, h, payload)
+	}
+	return ok
+}
+
+// corkPong puts a pong behind messages that are corked, if there are any. The caller
+// holds mu and could lead.
+func (out *writeHalf) corkPong(c *Conn, payload []byte) bool {
+	k := out.corking
+	if k == nil || k.buf == nil {
+		return false
+	}
+	h := header{fin: true, opcode: opPong}
+	c.finishHeader(&h, len(payload))
+	buf, ok := withRoom(k.buf, h)
+	k.buf = buf
+	if ok {
+		addFrame(buf, h, payload)
+	}
+	return ok
+}
+
+// takeCorked takes away what is corked, or nil, to be sent by the caller, who leads.
+func (out *writeHalf) takeCorked() *bufpool.Buffer {
+	k := out.corking
+	if k == nil || k.buf == nil {
+		return nil
+	}
+	buf := k.buf
+	k.buf = nil
+	k.timer.Stop()
+	return buf
+}
+
+// leadCorked makes the caller the leader if that is possible at once and something is
+// corked, which it returns, or nil.
+func (out *writeHalf) leadCorked() *bufpool.Buffer {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if out.state != writeIdle {
+		return nil
+	}
+	buf := out.takeCorked()
+	if buf != nil {
+		out.state = writeLeading
+	}
+	return buf
+}
+
+// sendCorked sends what was corked. As it counts as written, there is no way back. The
+// caller leads.
+func (c *Conn) sendCorked(buf *bufpool.Buffer) error {
+	if buf == nil {
+		return nil
+	}
+	defer bufpool.Put(buf)
+	return c.send(buf.Bytes(), writeDeadline{}, true)
+}
+
+// sendCorkedFirst is called by a leader who is to send a frame that is never corked.
+func (c *Conn) sendCorkedFirst() error {
+	c.out.mu.Lock()
+	buf := c.out.takeCorked()
+	c.out.mu.Unlock()
+	return c.sendCorked(buf)
+}
+
+// flush is what the timer does.
+func (c *Conn) flush() {
+	out := &c.out
+	out.mu.Lock()
+	if out.state != writeIdle && out.corking.buf != nil {
+		out.corking.timer.Reset(corkTime) // who leads now may not come to send it
+	}
+	out.mu.Unlock()
+	if buf := out.leadCorked(); buf != nil {
+		c.sendCorkedAndFollow(buf)
+	}
+}
+
+// sendCorkedAndFollow is sendCorked for a goroutine of its own, which leads until it ends.
+func (c *Conn) sendCorkedAndFollow(buf *bufpool.Buffer) {
+	defer c.recoverWrite()
+	defer c.follow()
+	_ = c.sendCorked(buf) // the error sticks
+}
+
+// uncorkToWait sends what is corked since the reader is about to wait for more to read.
+// It does not itself wait for that.
+func (c *Conn) uncorkToWait() {
+	c.in.corks = false
+	c.in.more.Store(false) // before corked messages are looked for: whoever is late sees it
+	buf := c.out.leadCorked()
+	if buf == nil {
+		return
+	}
+	buf.R += c.transport.seam.tryWrite(buf.Bytes())
+	if len(buf.Bytes()) > 0 {
+		go c.sendCorkedAndFollow(buf)
+		return
+	}
+	bufpool.Put(buf)
+	c.follow()
+}
+
+// uncorkToClose makes one attempt to send what is corked, which Close would lose.
+func (c *Conn) uncorkToClose() error {
+	buf := c.out.leadCorked()
+	if buf == nil {
+		return nil
+	}
+	defer c.follow()
+	defer bufpool.Put(buf)
+	buf.R += c.transport.seam.tryWrite(buf.Bytes())
+	switch {
+	case len(buf.Bytes()) == 0:
+		return nil
+	case c.transport.seam.gathers():
+		return errCorkedLost
+	}
+	return c.sendBoth(nil, buf.Bytes(), deadlineIn(closeTime), true)
+}
+
+// stopCorking ends corking for good, as somebody may write past the connection.
+func (c *Conn) stopCorking() {
+	if c.transport.Conn == nil {
+		return
+	}
+	c.out.mu.Lock()
+	c.out.uncorked = true
+	c.out.mu.Unlock()
+	if buf := c.out.leadCorked(); buf != nil {
+		defer c.follow()
+		_ = c.sendCorked(buf) // the error sticks
+	}
+}
