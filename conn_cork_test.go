@@ -1,0 +1,671 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var errInjected = errors.New("injected")
+
+// An echoWay is one of the ways to answer the next message with itself.
+type echoWay struct {
+	name string
+	echo func(c *Conn) error
+}
+
+// answer turns a way to read and a way to write into one to echo.
+func answer(write func(c *Conn, messageType int, p []byte) error) func(c *Conn) error {
+	return func(c *Conn) error {
+		messageType, p, err := c.AppendMessage(nil)
+		if err != nil {
+			return err
+		}
+		return write(c, messageType, p)
+	}
+}
+
+var echoWays = []echoWay{
+	{"AppendMessage, WriteMessage", answer((*Conn).WriteMessage)},
+	{"ReadMessage, WriteMessage", func(c *Conn) error {
+		messageType, p, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		return c.WriteMessage(messageType, p)
+	}},
+	{"NextReader, NextWriter", func(c *Conn) error {
+		messageType, r, err := c.NextReader()
+		if err != nil {
+			return err
+		}
+		w, err := c.NextWriter(messageType)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(w, r)
+		return errors.Join(err, w.Close())
+	}},
+	{"AppendMessage, WritePreparedMessage", answer(func(c *Conn, messageType int, p []byte) error {
+		pm, err := NewPreparedMessage(messageType, p)
+		if err != nil {
+			return err
+		}
+		return c.WritePreparedMessage(pm)
+	})},
+	{"ReadJSON, WriteJSON", func(c *Conn) error {
+		var v string
+		if err := c.ReadJSON(&v); err != nil {
+			return err
+		}
+		return c.WriteJSON(v)
+	}},
+}
+
+// pipelined is n messages that a peer sends at once, and the frames that have them.
+func (p *peer) pipelined(n int) (messages []string, frames [][]byte) {
+	for i := range n {
+		m := fmt.Sprintf("%q\n", fmt.Sprintf("message %d of those that come together", i))
+		messages = append(messages, m)
+		frames = append(frames, p.frame(finText, m))
+	}
+	return messages, frames
+}
+
+// corked has the connection answer the first of two messages that came together
+// and read the second, so that the answer, "corked", is kept.
+func (p *peer) corked(c *Conn) {
+	p.t.Helper()
+	p.corkedAnd(c)
+	_, m, err := c.ReadMessage()
+	require.NoError(p.t, err)
+	require.Equal(p.t, "the second message", string(m))
+	p.wantSilence("the answer to the first message is kept")
+	require.NotNil(p.t, c.out.corking.buf)
+}
+
+// corkedAnd is corked, but the second message and the frames behind it are still to
+// be read.
+func (p *peer) corkedAnd(c *Conn, behind ...[]byte) {
+	p.t.Helper()
+	p.send(append([][]byte{p.frame(finText, "the first message"), p.frame(finText, "the second message")}, behind...)...)
+	_, m, err := c.ReadMessage()
+	require.NoError(p.t, err)
+	require.Equal(p.t, "the first message", string(m))
+	require.NoError(p.t, c.WriteMessage(TextMessage, []byte("corked")))
+}
+
+func (p *peer) writes() int { return p.ours.Stats().Writes }
+
+// wantNothingKept expects that no message is kept by an idle connection, and no timer
+// runs for one.
+func wantNothingKept(t testing.TB, c *Conn) {
+	t.Helper()
+	synctest.Wait()
+	require.Equal(t, writeIdle, c.out.state)
+	require.Nil(t, c.out.batch)
+	require.Empty(t, c.out.waiters.all())
+	if k := c.out.corking; k != nil {
+		require.Nil(t, k.buf)
+		require.False(t, k.timer.Stop(), "the timer was armed")
+	}
+}
+
+func TestAnswersGoOutTogether(t *testing.T) {
+	for _, way := range echoWays {
+		t.Run(way.name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				messages, frames := p.pipelined(100)
+				before := onLoan.Load()
+				for range 2 {
+					p.send(frames...)
+					start, writes := time.Now(), p.writes()
+					for range messages {
+						require.NoError(t, way.echo(c))
+					}
+					require.Equal(t, 1, p.writes()-writes)
+					for _, m := range messages {
+						p.want("in order", finText, m)
+					}
+					require.Zero(t, time.Since(start))
+				}
+				require.Equal(t, before, onLoan.Load())
+				wantNothingKept(t, c)
+			})
+		})
+	}
+}
+
+func TestCompressedAnswersGoOutTogether(t *testing.T) {
+	for _, o := range []Compression{noTakeover, takeover12, bothTakeOver} {
+		for _, way := range echoWays[:4] {
+			t.Run(fmt.Sprintf("%+v %s", o, way.name), func(t *testing.T) {
+				eachCompressed(t, o, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+					var messages []string
+					var frames [][]byte
+					for i := range 15 { // not more than the smallest window
+						messages = append(messages, similar(i, []int{10, 200, 400}[i%3]))
+						frames = append(frames, p.frame(zText, z.compress(messages[i])))
+					}
+					p.send(frames...)
+					writes := p.writes()
+					for range messages {
+						require.NoError(t, way.echo(c))
+					}
+					require.Equal(t, 1, p.writes()-writes)
+					for _, m := range messages {
+						_, got, _, _ := p.message(z)
+						require.Equal(t, m, got)
+					}
+					wantNothingKept(t, c)
+				})
+			})
+		}
+	}
+}
+
+// Where the program stops between its answers, they go out after corkTime.
+func TestCorkedMessagesGoOutInTime(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		for range 2 {
+			p.corked(c)
+			time.Sleep(corkTime / 2) // by the bubble's clock
+			p.wantSilence("half of the time is left")
+			c.in.more.Store(true) // as if a third one were there
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("later, with the first")))
+			time.Sleep(corkTime/2 - 1)
+			p.wantSilence("a moment is left")
+			writes := p.writes()
+			time.Sleep(1)
+			synctest.Wait()
+			require.Equal(t, 1, p.writes()-writes)
+			p.want("counted from the first that is kept", finText, "corked")
+			p.want("together", finText, "later, with the first")
+			wantNothingKept(t, c)
+		}
+	})
+}
+
+// A program that goes on to read is asked for nothing more: what it wrote goes out
+// before the read waits.
+func TestCorkedMessagesGoOutBeforeAReadWaits(t *testing.T) {
+	for _, way := range readWays {
+		t.Run(way.name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				start := time.Now()
+				p.corked(c) // the second message is not answered
+				read := make(chan string)
+				go func() {
+					_, m, err := way.read(c)
+					if err != nil {
+						t.Error(err)
+					}
+					read <- string(m)
+				}()
+				p.want("before the read waits", finText, "corked")
+				require.Zero(t, time.Since(start))
+				wantNothingKept(t, c)
+				p.send(p.frame(finText, "the third message"))
+				require.Equal(t, "the third message", <-read)
+			})
+		})
+	}
+}
+
+// The rest of a large message is read straight into its destination, past the buffer.
+func TestCorkedMessagesGoOutBeforeADirectReadWaits(t *testing.T) {
+	for _, way := range readWays {
+		t.Run(way.name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				start := time.Now()
+				large := p.frame(finText, ascii(60_000))
+				p.corkedAnd(c, large[:100])
+				_, _, err := c.ReadMessage()
+				require.NoError(t, err)
+				read := make(chan int)
+				go func() {
+					_, m, err := way.read(c)
+					if err != nil {
+						t.Error(err)
+					}
+					read <- len(m)
+				}()
+				p.want("before the read waits", finText, "corked")
+				require.Zero(t, time.Since(start))
+				p.send(large[100:])
+				require.Equal(t, 60_000, <-read)
+			})
+		})
+	}
+}
+
+// A message that the program reads in part only, and answers.
+func TestAnswersToMessagesReadInPart(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		start := time.Now()
+		p.send(p.frame(finText, "the first message"), p.frame(finText, "the second message"))
+		for range 2 {
+			_, r, err := c.NextReader()
+			require.NoError(t, err)
+			_, err = io.ReadFull(r, make([]byte, 5))
+			require.NoError(t, err)
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("answer")))
+		}
+		ended := readOn(c)
+		p.want("the first", finText, "answer")
+		p.want("the second", finText, "answer")
+		require.Zero(t, time.Since(start))
+		require.NoError(t, p.Close())
+		require.Error(t, <-ended)
+	})
+}
+
+// A peer that does not read does not hold up what it sends, nor the deadline of a read.
+func TestReadsGoOnWhileCorkedMessagesAreBlocked(t *testing.T) {
+	for _, room := range []int{0, 3} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			p.blockWrites(room)
+			p.corked(c)
+			start := time.Now()
+			require.NoError(t, c.SetReadDeadline(start.Add(time.Second)))
+			_, _, err := c.ReadMessage()
+			wantTimeout(t, err)
+			require.Equal(t, time.Second, time.Since(start))
+			require.NoError(t, c.SetReadDeadline(time.Time{}))
+			p.send(p.frame(finText, "another"))
+			_, m, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, "another", string(m))
+			require.Equal(t, time.Second, time.Since(start))
+
+			answered := make(chan error)
+			go func() { answered <- c.WriteMessage(TextMessage, []byte("waits behind it")) }()
+			synctest.Wait()
+			p.unblockWrites()
+			p.want("nothing is lost", finText, "corked")
+			p.want("in order", finText, "waits behind it")
+			require.NoError(t, <-answered)
+			wantNothingKept(t, c)
+		})
+	}
+}
+
+// A frame is what a connection can be made to send, and what the peer gets of it.
+type frameKind struct {
+	name string
+	send func(c *Conn) error
+	want func(p *peer)
+
+	delay time.Duration // until it goes out
+}
+
+func one(first byte, payload string) func(p *peer) {
+	return func(p *peer) {
+		p.t.Helper()
+		p.want("behind what is corked", first, payload)
+	}
+}
+
+var frameKinds = []frameKind{
+	{"a ping with a deadline", func(c *Conn) error {
+		return c.WriteControl(PingMessage, []byte("x"), time.Now().Add(time.Minute))
+	}, one(finPing, "x"), 0},
+	{"a ping without a deadline", func(c *Conn) error { return c.WriteControl(PingMessage, []byte("x"), time.Time{}) }, one(finPing, "x"), 0},
+	{"a ping as a message", func(c *Conn) error { return c.WriteMessage(PingMessage, []byte("x")) }, one(finPing, "x"), 0},
+	{"a ping of a writer", func(c *Conn) error {
+		w, err := c.NextWriter(PingMessage)
+		if err != nil {
+			return err
+		}
+		return w.Close()
+	}, one(finPing, ""), 0},
+	{"a pong", func(c *Conn) error { return c.PingHandler()("x") }, one(finPong, "x"), corkTime},
+	{"a large message", func(c *Conn) error { return c.WriteMessage(BinaryMessage, []byte(ascii(20_000))) }, one(finBinary, ascii(20_000)), 0},
+	{"a message larger than what is gathered", func(c *Conn) error { return c.WriteMessage(BinaryMessage, []byte(ascii(70_000))) }, one(finBinary, ascii(70_000)), 0},
+	{"the largest message that is copied", func(c *Conn) error { return c.WriteMessage(BinaryMessage, []byte(ascii(smallFrame))) }, one(finBinary, ascii(smallFrame)), 0},
+	{"fragments", func(c *Conn) error { return writeInHalves(c, "ab") }, func(p *peer) {
+		p.want("behind what is corked", beginText, "ab"+strings.Repeat(" ", 20_000))
+		p.want("the end", finContinue, "")
+	}, 0},
+	{"a close frame with a deadline", func(c *Conn) error {
+		return c.WriteControl(CloseMessage, FormatCloseMessage(1000, ""), time.Now().Add(time.Minute))
+	}, one(finClose, closePayload(1000, "")), 0},
+	{"a close frame without a deadline", func(c *Conn) error {
+		return c.WriteControl(CloseMessage, FormatCloseMessage(1000, ""), time.Time{})
+	}, one(finClose, closePayload(1000, "")), 0},
+	{"a close frame as a message", func(c *Conn) error { return c.WriteMessage(CloseMessage, nil) }, one(finClose, ""), 0},
+	{"the echo of a close frame", func(c *Conn) error { return c.CloseHandler()(1001, "") }, one(finClose, closePayload(1001, "")), 0},
+	{"a failure's close frame", func(c *Conn) error { c.sendClose(1002, ""); return nil }, one(finClose, closePayload(1002, "")), 0},
+}
+
+func TestNothingOvertakesCorkedMessages(t *testing.T) {
+	for _, kind := range frameKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				start := time.Now()
+				p.corked(c)
+				sent := make(chan error, 1)
+				go func() { sent <- kind.send(c) }()
+				p.want("first", finText, "corked")
+				kind.want(p)
+				require.NoError(t, <-sent)
+				require.Equal(t, kind.delay, time.Since(start))
+				wantNothingKept(t, c)
+			})
+		})
+	}
+}
+
+// A frame with a deadline of its own that cannot be met, as what is corked is
+// blocked: it is not sent, and nothing is lost.
+func TestOwnDeadlineBehindBlockedCorkedMessages(t *testing.T) {
+	for _, room := range []int{0, 3} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			p.blockWrites(room)
+			p.corked(c)
+			start := time.Now()
+			err := c.WriteControl(PingMessage, nil, start.Add(time.Second))
+			require.Equal(t, errWriteTimeout, err)
+			require.Equal(t, time.Second, time.Since(start))
+			p.unblockWrites()
+			p.want("nothing is lost", finText, "corked")
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+			p.want("the ping was not sent", finText, "next")
+			wantNothingKept(t, c)
+		})
+	}
+}
+
+// A pong is kept behind the messages that are, and goes out with them.
+func TestPongsAmongCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.send(p.frame(finText, "the first message"), p.frame(finText, "the second message"),
+			p.frame(finPing, "ping"), p.frame(finPing, "pong"), p.frame(finText, "the third message"), p.frame(finText, "the fourth message"))
+		start, writes := time.Now(), p.writes()
+		require.NoError(t, echoWays[0].echo(c))
+		_, _, err := c.ReadMessage() // and do not answer, so that there is something to be kept behind
+		require.NoError(t, err)
+		require.NoError(t, echoWays[0].echo(c))
+		require.NoError(t, echoWays[0].echo(c))
+		require.Equal(t, 1, p.writes()-writes)
+		p.want("in order", finText, "the first message")
+		p.want("in order", finPong, "ping")
+		p.want("in order", finPong, "pong")
+		p.want("in order", finText, "the third message")
+		p.want("in order", finText, "the fourth message")
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// The answer to a good message goes out before the connection is failed for what
+// came behind it.
+func TestAnswersBeforeABadFrame(t *testing.T) {
+	bad := map[string]func(c *Conn, p *peer) ([]byte, int){
+		"reserved opcode": func(_ *Conn, p *peer) ([]byte, int) { return p.frame(0x83, "bad opcode"), 1002 },
+		"reserved bit":    func(_ *Conn, p *peer) ([]byte, int) { return p.frame(0xC1, "compressed"), 1002 },
+		"wrong mask":      func(_ *Conn, p *peer) ([]byte, int) { return wireFrame(finText, !p.masks, "mask"), 1002 },
+		"no UTF-8":        func(_ *Conn, p *peer) ([]byte, int) { return p.frame(finText, "\xFFnever text"), 1007 },
+		"continuation":    func(_ *Conn, p *peer) ([]byte, int) { return p.frame(finContinue, "of nothing"), 1002 },
+		"long ping":       func(_ *Conn, p *peer) ([]byte, int) { return p.frame(finPing, ascii(126)), 1002 },
+		"over the limit": func(c *Conn, p *peer) ([]byte, int) {
+			c.SetReadLimit(100)
+			return p.frame(finText, ascii(101)), 1009
+		},
+	}
+	for name, make := range bad {
+		t.Run(name, func(t *testing.T) {
+			for corked := range 2 { // whether an answer is kept by then
+				eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+					frame, code := make(c, p)
+					start := time.Now()
+					if corked == 1 {
+						p.corkedAnd(c, frame)
+						_, _, err := c.ReadMessage()
+						require.NoError(t, err)
+					} else {
+						p.send(p.frame(finText, "the first message"), frame)
+						_, _, err := c.ReadMessage()
+						require.NoError(t, err)
+						require.NoError(t, c.WriteMessage(TextMessage, []byte("corked")))
+					}
+					_, _, err := c.ReadMessage()
+					require.Error(t, err)
+					p.want("the answer", finText, "corked")
+					p.wantClose("then the close frame", code)
+					require.Zero(t, time.Since(start))
+					require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
+					wantNothingKept(t, c)
+				})
+			}
+		})
+	}
+}
+
+func TestCloseSendsCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		before := onLoan.Load()
+		p.corked(c)
+		start := time.Now()
+		require.NoError(t, c.Close())
+		p.want("before the end", finText, "corked")
+		_, _, err := p.next()
+		require.Equal(t, io.EOF, err)
+		require.Zero(t, time.Since(start))
+		require.Equal(t, before, onLoan.Load())
+		require.ErrorIs(t, c.WriteMessage(TextMessage, nil), net.ErrClosed)
+		wantNothingKept(t, c)
+	})
+}
+
+// Close says so if it lost messages whose writes had returned. A socket is not waited
+// for, and what cannot tell whether it would wait is given closeTime.
+func TestCloseLosesCorkedMessages(t *testing.T) {
+	for _, room := range []int{0, 3} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			before := onLoan.Load()
+			p.blockWrites(room)
+			p.corked(c)
+			start := time.Now()
+			err := c.Close()
+			if c.transport.seam.gathers() {
+				require.Equal(t, errCorkedLost, err)
+				require.Zero(t, time.Since(start))
+			} else {
+				wantTimeout(t, err)
+				require.Equal(t, closeTime, time.Since(start))
+			}
+			require.NoError(t, c.Close())
+			require.Error(t, c.WriteMessage(TextMessage, nil))
+			require.Equal(t, before, onLoan.Load())
+			wantNothingKept(t, c)
+		})
+	}
+}
+
+// A transport that fails does so after the writes returned: the next call says so,
+// and each after it.
+func TestCorkedMessagesThatCannotBeSent(t *testing.T) {
+	next := map[string]func(c *Conn) error{
+		"WriteMessage": func(c *Conn) error { return c.WriteMessage(TextMessage, nil) },
+		"a large one":  func(c *Conn) error { return c.WriteMessage(TextMessage, []byte(ascii(100_000))) },
+		"WriteControl": func(c *Conn) error { return c.WriteControl(PingMessage, nil, time.Now().Add(time.Minute)) },
+		"a ping":       func(c *Conn) error { return c.WriteMessage(PingMessage, nil) },
+		"NextWriter": func(c *Conn) error {
+			w, err := c.NextWriter(TextMessage)
+			if err != nil {
+				return err
+			}
+			return w.Close()
+		},
+		"later": func(c *Conn) error {
+			time.Sleep(corkTime) // by the bubble's clock
+			synctest.Wait()
+			return c.WriteMessage(TextMessage, nil)
+		},
+	}
+	for name, write := range next {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				before := onLoan.Load()
+				p.ours.Out().FailWritesAfter(2, errInjected)
+				p.corked(c)
+				err := write(c)
+				require.ErrorIs(t, err, errInjected)
+				require.Same(t, err, c.WriteMessage(TextMessage, nil))
+				require.Same(t, err, c.WriteControl(PingMessage, nil, time.Time{}))
+				require.Equal(t, before, onLoan.Load())
+				wantNothingKept(t, c)
+			})
+		})
+	}
+}
+
+// A panic of the program's transport ends nothing but the connection, also where it
+// comes to a goroutine that the program knows nothing of.
+func TestPanicOfTheTransportBehindCorkedMessages(t *testing.T) {
+	after := map[string]func(c *Conn){
+		"a read":  func(c *Conn) { _, _, _ = c.ReadMessage() },
+		"a while": func(*Conn) { time.Sleep(corkTime) },
+		"a ping":  func(c *Conn) { _ = c.WriteControl(PingMessage, nil, time.Now().Add(time.Minute)) },
+	}
+	for name, then := range after {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				before := onLoan.Load()
+				c.hook().write = func([]byte) (int, error) { panic("transport") }
+				p.corked(c)
+				require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+				then(c)
+				synctest.Wait()
+				require.Equal(t, errTransportPanicked, c.WriteMessage(TextMessage, nil))
+				require.Equal(t, before, onLoan.Load())
+				wantNothingKept(t, c)
+			})
+		})
+	}
+}
+
+func TestNetConnEndsCorking(t *testing.T) {
+	for name, get := range map[string]func(c *Conn) net.Conn{"NetConn": (*Conn).NetConn, "UnderlyingConn": (*Conn).UnderlyingConn} {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				p.corked(c)
+				start := time.Now()
+				require.Equal(t, c.transport.Conn, get(c))
+				p.want("before the program writes past it", finText, "corked")
+				messages, frames := p.pipelined(5)
+				p.send(frames...)
+				for _, m := range messages {
+					require.NoError(t, echoWays[0].echo(c))
+					synctest.Wait()
+					require.NotZero(t, p.Buffered())
+					p.want("at once", finText, m)
+				}
+				require.Zero(t, time.Since(start))
+				wantNothingKept(t, c)
+			})
+		})
+	}
+}
+
+// Up to 64 KiB are kept, and a write that would be more waits for the transport.
+func TestCorkedMessagesAreBounded(t *testing.T) {
+	for _, size := range []int{300, 1000, 10_000, smallFrame} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			messages, frames := p.pipelined(250) // which one read brings
+			p.blockWrites(0)
+			p.send(frames...)
+			written := 0
+			done := make(chan error)
+			go func() {
+				for range messages {
+					_, _, err := c.ReadMessage()
+					if err == nil {
+						err = c.WriteMessage(BinaryMessage, []byte(ascii(size)))
+					}
+					if err != nil {
+						done <- err
+						return
+					}
+					written++
+				}
+				done <- nil
+			}()
+			synctest.Wait()
+			frame := len(wireFrame(finBinary, !p.masks, ascii(size)))
+			require.Equal(t, fullBatch/frame, written, "no message that cannot be kept returns before it is out")
+			p.unblockWrites()
+			for range messages {
+				p.want("each", finBinary, ascii(size))
+			}
+			require.NoError(t, <-done)
+			wantNothingKept(t, c)
+		})
+	}
+}
+
+// A deadline that has passed refuses a message and leaves those that are kept.
+func TestPastWriteDeadlineBehindCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		require.NoError(t, c.SetWriteDeadline(time.Now()))
+		require.Equal(t, errWriteTimeout, c.WriteMessage(TextMessage, []byte("refused")))
+		require.Equal(t, errWriteTimeout, c.WriteMessage(TextMessage, []byte(ascii(20_000))))
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		require.NoError(t, c.WriteControl(PingMessage, nil, time.Time{}))
+		p.want("kept", finText, "corked")
+		p.want("nothing between", finPing, "")
+	})
+}
+
+// One goroutine reads and answers, others write: each one's messages keep their
+// order, in fewer writes than messages.
+func TestAnswersAmongOtherMessages(t *testing.T) {
+	const n = 60
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.ours.Out().SetBuffer(500)
+		messages, frames := p.pipelined(n)
+		p.send(frames...)
+		var writers sync.WaitGroup
+		writers.Go(func() {
+			for i := range n {
+				if err := echoWays[i%3].echo(c); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		for w := range 4 {
+			writers.Go(func() {
+				for i := range n {
+					if err := c.WriteMessage(BinaryMessage, fmt.Appendf(nil, "%d %d %s", w, i, ascii(w*w*100))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		next := make([]int, 5)
+		for range n * len(next) {
+			first, m, err := p.next()
+			require.NoError(t, err)
+			w, i := 4, next[4]
+			if first == finText {
+				require.Equal(t, messages[i], m)
+			} else {
+				_, err := fmt.Sscanf(m, "%d %d ", &w, &i)
+				require.NoError(t, err)
+			}
+			require.Equal(t, next[w], i, "writer %d", w)
+			next[w]++
+		}
+		writers.Wait()
+		wantNothingKept(t, c)
+	})
+}
