@@ -158,14 +158,14 @@ func (c *Conn) uncorkToClose() error {
 	}
 	defer c.follow()
 	defer bufpool.Put(buf)
-	buf.R += c.transport.seam.tryWrite(buf.Bytes())
-	switch {
-	case len(buf.Bytes()) == 0:
-		return nil
-	case c.transport.seam.gathers():
+	if !c.transport.seam.gathers() {
+		return c.sendBoth(nil, buf.Bytes(), deadlineIn(closeTime), true)
+	}
+	c.armWrite(writeDeadline{own: true}) // an earlier write's may have passed, and would be in the way
+	if c.transport.seam.tryWrite(buf.Bytes()) < len(buf.Bytes()) {
 		return errCorkedLost
 	}
-	return c.sendBoth(nil, buf.Bytes(), deadlineIn(closeTime), true)
+	return nil
 }
 
 // stopCorking ends corking for good, as somebody may write past the connection.

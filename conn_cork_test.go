@@ -490,6 +490,24 @@ func TestCloseLosesCorkedMessages(t *testing.T) {
 	}
 }
 
+// A deadline of an earlier write that had to wait stays on the socket, and passes
+// there. It is none for what Close sends.
+func TestCloseSendsCorkedMessagesBehindAnOldDeadline(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		done := make(chan error)
+		go func() { done <- c.WriteMessage(TextMessage, []byte("has to wait")) }()
+		synctest.Wait()
+		p.unblockWrites()
+		p.want("goes out when there is room", finText, "has to wait")
+		require.NoError(t, <-done)
+		time.Sleep(time.Hour) // by the bubble's clock
+		p.corked(c)
+		require.NoError(t, c.Close())
+		p.want("there is room", finText, "corked")
+	})
+}
+
 // A transport that fails does so after the writes returned: the next call says so,
 // and each after it.
 func TestCorkedMessagesThatCannotBeSent(t *testing.T) {
