@@ -42,7 +42,7 @@ func (c *Conn) writeSmall(h header, payload []byte) error {
 	case out.stream != nil: // that may take long, and each waits for as long as it may itself
 		out.mu.Unlock()
 		return c.leadAndSend(h, payload)
-	case out.state == writeLeading:
+	case out.state != writeIdle:
 		return c.join(h, payload)
 	case c.cork(h, payload):
 		out.mu.Unlock()

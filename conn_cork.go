@@ -23,6 +23,10 @@ const closeTime = 250 * time.Millisecond
 type corking struct {
 	buf   *bufpool.Buffer // frames; nil if there are none
 	timer *time.Timer     // flushes them; not armed if there are none
+
+	// Of those that are being sent while the half's state is writeUncorking.
+	since  time.Time
+	closes chan error // is told how that ended; nil if no Close waits for it
 }
 
 // cork keeps a data frame for later if that is right, and reports whether it did. The
@@ -87,11 +91,26 @@ func (out *writeHalf) leadCorked() *bufpool.Buffer {
 	if out.state != writeIdle {
 		return nil
 	}
+	return out.uncork()
+}
+
+// uncork is leadCorked for who holds mu and could lead.
+func (out *writeHalf) uncork() *bufpool.Buffer {
 	buf := out.takeCorked()
 	if buf != nil {
-		out.state = writeLeading
+		out.state = writeUncorking
+		out.corking.since = time.Now()
 	}
 	return buf
+}
+
+// sent is called when what was uncorked has been sent, or, with an error, never will be.
+func (k *corking) sent(err error) {
+	if k.closes != nil {
+		k.closes <- err
+		close(k.closes)
+		k.closes = nil
+	}
 }
 
 // sendCorked sends what was corked. As it counts as written, there is no way back. The
@@ -150,11 +169,12 @@ func (c *Conn) uncorkToWait() {
 	c.follow()
 }
 
-// uncorkToClose makes one attempt to send what is corked, which Close would lose.
+// uncorkToClose makes one attempt to send what is corked, which Close would lose. An
+// attempt that is under way is given closeTime in all.
 func (c *Conn) uncorkToClose() error {
 	buf := c.out.leadCorked()
 	if buf == nil {
-		return nil
+		return c.out.waitForUncorked()
 	}
 	defer c.follow()
 	defer bufpool.Put(buf)
@@ -166,6 +186,29 @@ func (c *Conn) uncorkToClose() error {
 		return errCorkedLost
 	}
 	return nil
+}
+
+// waitForUncorked waits until what is being uncorked was sent, if anything is.
+func (out *writeHalf) waitForUncorked() error {
+	out.mu.Lock()
+	if out.state != writeUncorking {
+		out.mu.Unlock()
+		return nil
+	}
+	k := out.corking
+	if k.closes == nil {
+		k.closes = make(chan error, 1)
+	}
+	closes, left := k.closes, time.Until(k.since.Add(closeTime))
+	out.mu.Unlock()
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case err := <-closes:
+		return err
+	case <-timer.C:
+		return errCorkedLost
+	}
 }
 
 // stopCorking ends corking for good, as somebody may write past the connection.

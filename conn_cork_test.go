@@ -508,6 +508,80 @@ func TestCloseSendsCorkedMessagesBehindAnOldDeadline(t *testing.T) {
 	})
 }
 
+// What is kept goes out by a goroutine of its own when the program waits for more to
+// read, or has waited for long. If Close comes then, that one is given its time.
+func TestCloseWhileCorkedMessagesGoOut(t *testing.T) {
+	begin := map[string]func(c *Conn, p *peer){
+		"the end of the stream": func(c *Conn, p *peer) {
+			require.NoError(p.t, p.CloseWrite())
+			_, _, err := c.ReadMessage()
+			require.Equal(p.t, &CloseError{Code: 1006, Text: "unexpected EOF"}, err)
+		},
+		"a read deadline": func(c *Conn, p *peer) {
+			require.NoError(p.t, c.SetReadDeadline(time.Now()))
+			_, _, err := c.ReadMessage()
+			wantTimeout(p.t, err)
+		},
+		"a ping that is too late": func(c *Conn, p *peer) {
+			p.blockWrites(0)
+			require.Equal(p.t, errWriteTimeout, c.WriteControl(PingMessage, nil, time.Now().Add(time.Millisecond)))
+			p.unblockWrites()
+		},
+	}
+	for name, then := range begin {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				before := onLoan.Load()
+				p.corked(c)
+				start := time.Now()
+				then(c, p)
+				require.NoError(t, c.Close())
+				p.want("before the end", finText, "corked")
+				require.LessOrEqual(t, time.Since(start), time.Millisecond)
+				wantNothingKept(t, c)
+				require.Equal(t, before, onLoan.Load())
+			})
+		})
+	}
+}
+
+func TestCloseLosesCorkedMessagesThatGoOut(t *testing.T) {
+	for _, room := range []int{0, 3} {
+		for _, after := range []time.Duration{0, closeTime / 2, time.Second} {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				before := onLoan.Load()
+				p.blockWrites(room)
+				p.corked(c)
+				ended := readOn(c)
+				synctest.Wait()
+				time.Sleep(after) // by the bubble's clock
+				start := time.Now()
+				require.Equal(t, errCorkedLost, c.Close())
+				require.Equal(t, max(0, closeTime-after), time.Since(start))
+				require.ErrorIs(t, <-ended, net.ErrClosed)
+				require.NoError(t, c.Close())
+				wantNothingKept(t, c)
+				require.Equal(t, before, onLoan.Load())
+			})
+		}
+	}
+}
+
+func TestCloseWhileCorkedMessagesFail(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		p.corked(c)
+		ended := readOn(c)
+		synctest.Wait()
+		closed := make(chan error)
+		go func() { closed <- c.Close() }()
+		synctest.Wait()
+		p.ours.Out().FailWritesAfter(0, errInjected)
+		require.ErrorIs(t, <-closed, errInjected)
+		require.Error(t, <-ended)
+	})
+}
+
 // A transport that fails does so after the writes returned: the next call says so,
 // and each after it.
 func TestCorkedMessagesThatCannotBeSent(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 type writeState uint8
 
 const (
-	writeIdle    writeState = iota // nobody
-	writeLeading                   // one goroutine, the leader, is putting frames on the wire
+	writeIdle      writeState = iota // nobody
+	writeLeading                     // one goroutine, the leader, is putting frames on the wire
+	writeUncorking                   // so is one, of messages whose writers do not wait for it
 )
 
 // A writeHalf is what a connection knows of the bytes that go out. While a
@@ -88,13 +89,12 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 	}
 	// On the stack, as long as nobody has to wait.
 	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
-		out.state = writeLeading
-		if !d.own {
-			return nil
+		var corked *bufpool.Buffer
+		if d.own { // it may take longer to send than d allows
+			corked = out.uncork()
 		}
-		// What is corked may take longer to send than d allows.
-		corked := out.takeCorked()
 		if corked == nil {
+			out.state = writeLeading
 			return nil
 		}
 		go c.sendCorkedAndFollow(corked)
@@ -181,6 +181,9 @@ func (c *Conn) follow() {
 
 // handOn gives the half to the first waiter that may have it.
 func (out *writeHalf) handOn() {
+	if out.state == writeUncorking {
+		out.corking.sent(out.err)
+	}
 	out.state = writeIdle
 	if out.err != nil {
 		return // the waiters were woken to see it

@@ -38,7 +38,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	out.mu.Lock()
 	out.explicit, out.deadline = true, t
 	out.wakeAll()
-	writing := out.state == writeLeading && !out.ownDeadline
+	writing := out.state != writeIdle && !out.ownDeadline
 	if writing {
 		out.frameDeadline = t
 		out.armed++
