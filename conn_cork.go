@@ -54,13 +54,15 @@ func (c *Conn) cork(h header, payload []byte) bool {
 	return ok
 }
 
-// corkPong puts a pong behind messages that are corked, if there are any. The caller
-// holds mu and could lead.
+func (out *writeHalf) hasCorked() bool { return out.corking != nil && out.corking.buf != nil }
+
+// corkPong puts a pong behind messages that are corked, if there are any and it has
+// room there. The caller holds mu and could lead.
 func (out *writeHalf) corkPong(c *Conn, payload []byte) bool {
-	k := out.corking
-	if k == nil || k.buf == nil {
+	if !out.hasCorked() {
 		return false
 	}
+	k := out.corking
 	h := header{fin: true, opcode: opPong}
 	c.finishHeader(&h, len(payload))
 	buf, ok := withRoom(k.buf, h)
@@ -73,10 +75,10 @@ func (out *writeHalf) corkPong(c *Conn, payload []byte) bool {
 
 // takeCorked takes away what is corked, or nil, to be sent by the caller, who leads.
 func (out *writeHalf) takeCorked() *bufpool.Buffer {
-	k := out.corking
-	if k == nil || k.buf == nil {
+	if !out.hasCorked() {
 		return nil
 	}
+	k := out.corking
 	buf := k.buf
 	k.buf = nil
 	k.timer.Stop()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 )
 
 var errInjected = errors.New("injected")
@@ -402,6 +404,62 @@ func TestPongsAmongCorkedMessages(t *testing.T) {
 		p.want("in order", finText, "the third message")
 		p.want("in order", finText, "the fourth message")
 		require.Zero(t, time.Since(start))
+	})
+}
+
+// corkedFull is corked, but with so much kept that there is no room for a pong; behind it comes a ping.
+func (p *peer) corkedFull(c *Conn) {
+	p.t.Helper()
+	frames := [][]byte{}
+	for i := range 5 {
+		frames = append(frames, p.frame(finText, fmt.Sprint("message number ", i)))
+	}
+	p.send(append(frames, p.frame(finPing, ascii(125)))...)
+	left := fullBatch
+	for i := range 5 {
+		_, _, err := c.ReadMessage()
+		require.NoError(p.t, err)
+		if i < 4 {
+			n := min(left-20, smallFrame)
+			require.NoError(p.t, c.WriteMessage(BinaryMessage, []byte(ascii(n))))
+			left -= len(wireFrame(finBinary, !p.masks, ascii(n)))
+		}
+	}
+	require.Less(p.t, fullBatch-c.out.corking.buf.W, 100)
+}
+
+func TestPongBehindAsManyCorkedMessagesAsThereMayBe(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		p.corkedFull(c)
+		start := time.Now()
+		require.NoError(t, c.SetReadDeadline(start.Add(2*replyWait)))
+		_, _, err := c.ReadMessage()
+		wantTimeout(t, err)
+		require.LessOrEqual(t, time.Since(start), 2*replyWait, "the read is not held up")
+		p.unblockWrites()
+		for range 4 {
+			_, _, err := p.next()
+			require.NoError(t, err)
+		}
+		p.want("behind them", finPong, ascii(125))
+		wantNothingKept(t, c)
+	})
+}
+
+// A pong that is owed already is replaced by a newer one, which does not pass it.
+func TestOwedPongBehindCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		c.out.owedPong = emptied(bufpool.Get(bufpool.Size)) // its goroutine has not begun
+		c.out.owedPong.W += copy(c.out.owedPong.Data[c.out.owedPong.W:], "older")
+		c.sendPong([]byte("newer"))
+		go c.sendOwedPong()
+		p.want("first", finText, "corked")
+		p.want("the newest", finPong, "newer")
+		require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+		p.want("no other", finText, "next")
+		wantNothingKept(t, c)
 	})
 }
 

@@ -51,9 +51,9 @@ func (c *Conn) leadOrOwe(pong []byte) (leads bool) {
 	switch {
 	case out.err != nil:
 		return false
-	case out.state == writeIdle && out.corkPong(c, pong):
+	case out.state == writeIdle && out.owedPong == nil && out.corkPong(c, pong):
 		return false
-	case out.state == writeIdle && !out.stalled:
+	case out.state == writeIdle && !out.stalled && !out.hasCorked():
 		out.state = writeLeading
 		return true
 	}
