@@ -104,8 +104,15 @@ func (c *Conn) beginBatch(h header, payload []byte) (err error) {
 	}
 	defer c.follow()
 	err = errTransportPanicked
-	err = c.send(b.buf.Bytes(), writeDeadline{}, false)
+	err = c.sendBatch(b)
 	return err
+}
+
+func (c *Conn) sendBatch(b *batch) error {
+	if err := c.sendCorkedFirst(); err != nil { // whoever led before may have sent nothing
+		return err
+	}
+	return c.send(b.buf.Bytes(), writeDeadline{}, false)
 }
 
 // sendSmall is writeSmall for who leads.

@@ -366,6 +366,22 @@ func TestNothingOvertakesCorkedMessages(t *testing.T) {
 	}
 }
 
+// A leader who in the end sends nothing leaves what is corked to the next one.
+func TestBatchBehindCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		require.NoError(t, c.lead(false, nil, writeDeadline{})) // as for a message that is to be compressed
+		done := make(chan error)
+		go func() { done <- c.WriteMessage(TextMessage, []byte("waits")) }()
+		synctest.Wait()
+		c.follow()
+		require.NoError(t, <-done)
+		p.want("first", finText, "corked")
+		p.want("second", finText, "waits")
+		wantNothingKept(t, c)
+	})
+}
+
 // A frame with a deadline of its own that cannot be met, as what is corked is
 // blocked: it is not sent, and nothing is lost.
 func TestOwnDeadlineBehindBlockedCorkedMessages(t *testing.T) {
