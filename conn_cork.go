@@ -16,7 +16,8 @@ import (
 const corkTime = 100 * time.Microsecond
 
 // closeTime is how long Close waits for a transport to take what is corked, if that cannot
-// be had without waiting.
+// be had without waiting. It is also the least that corked messages are given to go out,
+// should the write deadline come sooner: their writes met it.
 const closeTime = 250 * time.Millisecond
 
 // A corking is what a connection has for messages that are corked, from the first on.
@@ -122,7 +123,17 @@ func (c *Conn) sendCorked(buf *bufpool.Buffer) error {
 		return nil
 	}
 	defer bufpool.Put(buf)
-	return c.send(buf.Bytes(), writeDeadline{}, true)
+	return c.send(buf.Bytes(), c.out.corkedDeadline(), true)
+}
+
+func (out *writeHalf) corkedDeadline() writeDeadline {
+	least := deadlineIn(closeTime)
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if out.explicit && !out.deadline.IsZero() && out.deadline.Before(least.at) {
+		return least
+	}
+	return writeDeadline{}
 }
 
 // sendCorkedFirst is called by a leader who is to send a frame that is never corked.

@@ -792,6 +792,37 @@ func TestPastWriteDeadlineBehindCorkedMessages(t *testing.T) {
 	})
 }
 
+// A deadline that passes while messages are kept, whose writes met it, is not held
+// against them.
+func TestWriteDeadlineThatPassesCorkedMessages(t *testing.T) {
+	for name, pass := range map[string]func(c *Conn) error{
+		"by itself": func(*Conn) error { time.Sleep(corkTime / 2); return nil }, // by the bubble's clock
+		"moved":     func(c *Conn) error { return c.SetWriteDeadline(time.Now().Add(-time.Hour)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				require.NoError(t, c.SetWriteDeadline(time.Now().Add(corkTime/2)))
+				p.corked(c)
+				require.NoError(t, pass(c))
+				time.Sleep(corkTime)
+				p.want("in its time", finText, "corked")
+				require.NoError(t, c.SetWriteDeadline(time.Time{}))
+				require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+				p.want("nothing has happened", finText, "next")
+			})
+		})
+	}
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(corkTime/2)))
+		p.corked(c)
+		time.Sleep(corkTime + closeTime)
+		synctest.Wait()
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		wantTimeout(t, c.WriteMessage(TextMessage, nil))
+	})
+}
+
 // One goroutine reads and answers, others write: each one's messages keep their
 // order, in fewer writes than messages.
 func TestAnswersAmongOtherMessages(t *testing.T) {
