@@ -63,7 +63,7 @@ func (c *Conn) leadAndSend(h header, payload []byte) error {
 	return c.sendSmall(h, payload)
 }
 
-// join has a frame go out in the batch that waits, or in a new one. The caller holds mu,
+// join has a frame go out in the batch that waits last, or in a new one. The caller holds mu,
 // which join unlocks.
 func (c *Conn) join(h header, payload []byte) error {
 	out := &c.out
@@ -72,11 +72,10 @@ func (c *Conn) join(h header, payload []byte) error {
 		return c.beginBatch(h, payload)
 	}
 	buf, ok := withRoom(b.buf, h)
-	if !ok {
-		out.mu.Unlock()
-		return c.leadAndSend(h, payload)
-	}
 	b.buf = buf
+	if !ok {
+		return c.beginBatch(h, payload)
+	}
 	addFrame(buf, h, payload)
 	b.owner.since = time.Now()
 	out.mu.Unlock()
@@ -92,7 +91,9 @@ func (c *Conn) beginBatch(h header, payload []byte) (err error) {
 	addFrame(b.buf, h, payload)
 	out.batch = b
 	err = out.wait(&b.owner, writeDeadline{})
-	out.batch = nil
+	if out.batch == b {
+		out.batch = nil
+	}
 	out.mu.Unlock()
 	defer func() {
 		bufpool.Put(b.buf)
