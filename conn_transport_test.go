@@ -1,17 +1,26 @@
 package websocket
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +35,7 @@ import (
 // that trusts it.
 func testCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
@@ -34,7 +43,7 @@ func testCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, IsCA: true, BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	parsed, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
@@ -207,6 +216,50 @@ func (c *xorConn) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(q)
 }
 
+// A countingConn counts what is written by its own Write, and how large the largest
+// piece was.
+type countingConn struct {
+	*net.TCPConn
+	bytes, largest atomic.Int64
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.bytes.Add(int64(len(p)))
+	c.largest.Store(max(c.largest.Load(), int64(len(p))))
+	return c.TCPConn.Write(p)
+}
+
+// A wrapper sees every byte, of small frames, large ones, corked ones and those of
+// batches.
+func TestWrappersSeeEveryByte(t *testing.T) {
+	testnet.CheckGoroutines(t)
+	checkBuffers(t)
+	a, b := realPair(t, "tcp")
+	counting := &countingConn{TCPConn: b.(*net.TCPConn)}
+	c := newConn(counting, connOptions{server: true})
+	want := 0
+	for _, size := range []int{1, 1000, smallFrame, smallFrame + 1, 100_000, 1 << 20} {
+		want += len(wireFrame(finBinary, false, ascii(size)))
+		go func() { _, _ = io.CopyN(io.Discard, a, int64(len(wireFrame(finBinary, false, ascii(size))))) }()
+		require.NoError(t, c.WriteMessage(BinaryMessage, []byte(ascii(size))))
+	}
+	require.EqualValues(t, want, counting.bytes.Load())
+	require.EqualValues(t, writeStep, counting.largest.Load())
+	_, frames := (&peer{masks: true}).pipelined(50)
+	for _, f := range frames {
+		want += len(f) - 4
+	}
+	_, err := a.Write(slices.Concat(frames...))
+	require.NoError(t, err)
+	require.NoError(t, b.SetReadDeadline(time.Now().Add(time.Minute)))
+	for range frames {
+		require.NoError(t, echoWays[0].echo(c))
+	}
+	require.NoError(t, c.WriteControl(PingMessage, nil, time.Now().Add(time.Minute))) // which sends the rest first
+	require.EqualValues(t, want+2, counting.bytes.Load())
+	require.NoError(t, c.Close())
+}
+
 func TestWrappersAreNotReachedThrough(t *testing.T) {
 	a, b := realPair(t, "tcp")
 	client := newConn(&xorConn{a.(*net.TCPConn)}, connOptions{})
@@ -267,5 +320,277 @@ func TestEchoAllocationsOverSockets(t *testing.T) {
 			})
 			require.Zero(t, got, "allocations for an echo")
 		})
+	}
+}
+
+// fullSocket runs f with a socket that has no room, as its peer does not read, and on
+// which a deadline has passed. It is no TCP, which finds a few bytes of room now and then.
+func fullSocket(t *testing.T, f func(t *testing.T, client, server net.Conn)) {
+	eachSocket(t, func(t *testing.T, a, b net.Conn) {
+		if _, ok := b.(*net.UnixConn); !ok {
+			return
+		}
+		for _, size := range []int{1 << 20, 1} {
+			for n := 1; n > 0; {
+				require.NoError(t, b.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+				var err error
+				if n, err = b.Write(make([]byte, size)); err != nil {
+					require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				}
+			}
+		}
+		f(t, a, b)
+	})
+}
+
+// eachSocket is eachTransport without TLS, of which a Write that timed out is the end.
+func eachSocket(t *testing.T, f func(t *testing.T, client, server net.Conn)) {
+	eachTransport(t, func(t *testing.T, a, b net.Conn) {
+		if _, ok := a.(*tls.Conn); !ok {
+			f(t, a, b)
+		}
+	})
+}
+
+// A socket with no room is waited for until the write deadline, whatever the frame.
+func TestWriteDeadlineOfAFullSocket(t *testing.T) {
+	fullSocket(t, func(t *testing.T, a, b net.Conn) {
+		c := newConn(b, connOptions{server: true})
+		for _, size := range []int{1, 1000, smallFrame + 1, 1 << 20} {
+			start := time.Now()
+			require.NoError(t, c.SetWriteDeadline(start.Add(20*time.Millisecond)))
+			wantTimeout(t, c.WriteMessage(BinaryMessage, []byte(ascii(size))))
+			require.GreaterOrEqual(t, time.Since(start), 20*time.Millisecond)
+		}
+		start := time.Now()
+		wantTimeout(t, c.WriteControl(PingMessage, nil, start.Add(20*time.Millisecond)))
+		require.GreaterOrEqual(t, time.Since(start), 20*time.Millisecond)
+
+		// None of that has harmed the connection; nor does the deadline that has passed.
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		go func() { _, _ = io.Copy(io.Discard, a) }()
+		for _, size := range []int{1, 1000, smallFrame + 1, 1 << 20} {
+			require.NoError(t, c.WriteMessage(BinaryMessage, []byte(ascii(size))))
+		}
+		require.NoError(t, c.Close())
+		require.NoError(t, a.Close())
+	})
+}
+
+// Part of a message went out: that is the end, at the deadline or when it is moved.
+func TestWriteDeadlineOfASocketThatFills(t *testing.T) {
+	eachSocket(t, func(t *testing.T, _, b net.Conn) {
+		c := newConn(b, connOptions{server: true})
+		large := make([]byte, 64<<20)
+		start := time.Now()
+		require.NoError(t, c.SetWriteDeadline(start.Add(50*time.Millisecond)))
+		err := c.WriteMessage(BinaryMessage, large)
+		wantTimeout(t, err)
+		require.GreaterOrEqual(t, time.Since(start), 50*time.Millisecond)
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		require.Same(t, err, c.WriteMessage(BinaryMessage, nil))
+		require.NoError(t, c.Close())
+	})
+	eachSocket(t, func(t *testing.T, a, b net.Conn) {
+		c := newConn(b, connOptions{server: true})
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		blocked := make(chan error)
+		go func() { blocked <- c.WriteMessage(BinaryMessage, make([]byte, 64<<20)) }()
+		_, err := io.ReadFull(a, make([]byte, 100_000)) // so it has begun
+		require.NoError(t, err)
+		require.NoError(t, c.SetWriteDeadline(time.Now()))
+		wantTimeout(t, <-blocked)
+		require.NoError(t, c.Close())
+	})
+}
+
+// A deadline that a slow write has left on the socket, and that has passed, is none for
+// later writes of any kind.
+func TestOldDeadlineOnASocket(t *testing.T) {
+	writes := map[string]func(c *Conn) error{
+		"small":   func(c *Conn) error { return c.WriteMessage(TextMessage, []byte("x")) },
+		"large":   func(c *Conn) error { return c.WriteMessage(TextMessage, []byte(ascii(20_000))) },
+		"control": func(c *Conn) error { return c.WriteControl(PingMessage, nil, time.Time{}) },
+		"corked": func(c *Conn) error {
+			c.in.more.Store(true)
+			err := c.WriteMessage(TextMessage, []byte("x"))
+			c.in.more.Store(false)
+			return errors.Join(err, c.WriteMessage(TextMessage, []byte("x")))
+		},
+		"corked, then Close": func(c *Conn) error {
+			c.in.more.Store(true)
+			return errors.Join(c.WriteMessage(TextMessage, []byte("x")), c.Close())
+		},
+	}
+	for name, write := range writes {
+		t.Run(name, func(t *testing.T) {
+			eachSocket(t, func(t *testing.T, a, b net.Conn) {
+				require.NoError(t, b.SetWriteDeadline(time.Now().Add(-time.Second)))
+				c := newConn(b, connOptions{server: true})
+				require.NoError(t, write(c))
+				require.NoError(t, c.Close())
+				got, err := io.ReadAll(a)
+				require.NoError(t, err)
+				require.NotEmpty(t, got)
+			})
+		})
+	}
+}
+
+func TestSetWriteDeadlineInterruptsAFullSocket(t *testing.T) {
+	fullSocket(t, func(t *testing.T, _, b net.Conn) {
+		for _, size := range []int{1, smallFrame + 1, 1 << 20} {
+			c := newConn(b, connOptions{server: true})
+			blocked := make(chan error, 3)
+			for range cap(blocked) {
+				go func() { blocked <- c.WriteMessage(BinaryMessage, []byte(ascii(size))) }()
+			}
+			for leads := false; !leads; runtime.Gosched() {
+				c.out.mu.Lock()
+				leads = c.out.armed > 0 && c.out.waiters.first != nil
+				c.out.mu.Unlock()
+			}
+			require.Empty(t, blocked)
+			require.NoError(t, c.SetWriteDeadline(time.Now()))
+			for range cap(blocked) {
+				wantTimeout(t, <-blocked)
+			}
+		}
+	})
+}
+
+// Large frames go out with their header by writev, which a socket takes in parts.
+func TestLargeFramesInParts(t *testing.T) {
+	eachTransport(t, func(t *testing.T, a, b net.Conn) {
+		if tcp, ok := b.(*net.TCPConn); ok {
+			require.NoError(t, tcp.SetWriteBuffer(4<<10))
+		}
+		client, server := newConn(a, connOptions{}), newConn(b, connOptions{server: true})
+		sizes := []int{smallFrame + 1, 65_535, 65_536, writeStep - 1, writeStep, writeStep + 1, 3*writeStep + 7}
+		written := make(chan error, 1)
+		go func() {
+			for _, size := range sizes {
+				if err := server.WriteMessage(BinaryMessage, []byte(ascii(size))); err != nil {
+					written <- err
+					return
+				}
+			}
+			written <- nil
+		}()
+		require.NoError(t, client.SetReadDeadline(time.Now().Add(time.Minute)))
+		for _, size := range sizes {
+			_, r, err := client.NextReader()
+			require.NoError(t, err)
+			got, err := io.ReadAll(bufio.NewReaderSize(r, 777)) // slowly
+			require.NoError(t, err)
+			require.True(t, ascii(size) == string(got), "%d bytes", size)
+		}
+		require.NoError(t, <-written)
+		require.NoError(t, client.Close())
+		require.NoError(t, server.Close())
+	})
+}
+
+// pipelineEcho sends n numbered messages through client, whose peer echoes, at most
+// ahead of them without an answer, while other goroutines of either side write too, and
+// checks all that comes back.
+func pipelineEcho(t *testing.T, client, server *Conn, r *rand.Rand, n int) {
+	before := onLoan.Load()
+	ahead := make(chan struct{}, 1+r.IntN(64))
+	sizes := []int{0, 1, 20, 100, 500, 5000, 20_000, 100_000}
+	most := 2 + r.IntN(len(sizes)-1)
+	body := func(writer, i int) []byte {
+		b := binary.BigEndian.AppendUint32(nil, uint32(writer))
+		b = binary.BigEndian.AppendUint32(b, uint32(i))
+		return append(b, ascii(sizes[(writer*31+i*7)%most])...)
+	}
+	var all sync.WaitGroup
+	run := func(f func() error) {
+		all.Go(func() {
+			if err := f(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	const writers = 3 // of the server, besides its echo; the client's are numbered behind
+	ways := r.Perm(3)
+	run(func() error {
+		for i := 0; ; i++ {
+			if err := echoWays[ways[i%3]].echo(server); err != nil {
+				if !IsCloseError(err, CloseNormalClosure) {
+					return err
+				}
+				return nil
+			}
+		}
+	})
+	var others sync.WaitGroup
+	for w := range writers {
+		others.Add(1)
+		run(func() error {
+			defer others.Done()
+			for i := range n / 4 {
+				if err := server.WriteMessage(BinaryMessage, body(w, i)); err != nil {
+					return err
+				}
+				if i%5 == 0 {
+					if err := server.WriteControl(PingMessage, nil, time.Now().Add(time.Minute)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	for w := writers; w < writers+2; w++ {
+		others.Add(1)
+		run(func() error {
+			defer others.Done()
+			for i := range n / 2 {
+				ahead <- struct{}{}
+				if err := client.WriteMessage(BinaryMessage, body(w, i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	next := make([]int, writers+2)
+	for range writers*(n/4) + 2*(n/2) {
+		_, m, err := client.ReadMessage()
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(m), 8)
+		w, i := int(binary.BigEndian.Uint32(m)), int(binary.BigEndian.Uint32(m[4:]))
+		require.Equal(t, next[w], i, "writer %d", w)
+		require.True(t, string(body(w, i)) == string(m), "message %d of writer %d", i, w)
+		next[w]++
+		if w >= writers {
+			<-ahead
+		}
+	}
+	others.Wait()
+	require.NoError(t, client.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), time.Now().Add(time.Minute)))
+	_, _, err := client.ReadMessage()
+	require.Equal(t, &CloseError{Code: CloseNormalClosure}, err)
+	all.Wait()
+	require.NoError(t, client.Close())
+	require.NoError(t, server.Close())
+	// Those who still owe a pong see the end in their own time.
+	require.Eventually(t, func() bool { return onLoan.Load() == before }, 5*time.Second, time.Millisecond, "buffers come back")
+}
+
+// Pipelined messages, answers, other messages, pings and their pongs at once: each
+// writer's come once, whole and in order.
+func TestPipelinesOverRealTransports(t *testing.T) {
+	for _, o := range []*Compression{nil, &noTakeover, &takeover12} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprint(o != nil, seed), func(t *testing.T) {
+				eachTransport(t, func(t *testing.T, a, b net.Conn) {
+					client, server := newConn(a, connOptions{compression: o}), newConn(b, connOptions{server: true, compression: o})
+					require.NoError(t, client.SetReadDeadline(time.Now().Add(time.Minute)))
+					pipelineEcho(t, client, server, rand.New(rand.NewPCG(seed, 7)), 100)
+				})
+			})
+		}
 	}
 }
