@@ -27,7 +27,9 @@ type corking struct {
 
 	// Of those that are being sent while the half's state is writeUncorking.
 	since  time.Time
-	closes chan error // is told how that ended; nil if no Close waits for it
+	closes chan struct{} // closed at the end of that; nil if no Close waits for it
+
+	err error // why some were lost, for Close to say
 }
 
 // cork keeps a data frame for later if that is right, and reports whether it did. The
@@ -109,8 +111,8 @@ func (out *writeHalf) uncork() *bufpool.Buffer {
 
 // sent is called when what was uncorked has been sent, or, with an error, never will be.
 func (k *corking) sent(err error) {
+	k.err = err
 	if k.closes != nil {
-		k.closes <- err
 		close(k.closes)
 		k.closes = nil
 	}
@@ -185,7 +187,7 @@ func (c *Conn) uncorkToWait() {
 // uncorkToClose makes one attempt to send what is corked, which Close would lose. An
 // attempt that is under way is given closeTime in all.
 func (c *Conn) uncorkToClose() error {
-	buf := c.out.leadCorked()
+	buf := c.out.endCorking()
 	if buf == nil {
 		return c.out.waitForUncorked()
 	}
@@ -196,32 +198,42 @@ func (c *Conn) uncorkToClose() error {
 	}
 	c.armWrite(writeDeadline{own: true}) // an earlier write's may have passed, and would be in the way
 	if c.transport.seam.tryWrite(buf.Bytes()) < len(buf.Bytes()) {
+		_ = c.failWrite(errConnClosed) // nothing may go out behind what is lost
 		return errCorkedLost
 	}
 	return nil
 }
 
-// waitForUncorked waits until what is being uncorked was sent, if anything is.
+// waitForUncorked waits until what is being uncorked was sent, if anything is, and says
+// whether all ever was.
 func (out *writeHalf) waitForUncorked() error {
 	out.mu.Lock()
-	if out.state != writeUncorking {
-		out.mu.Unlock()
+	defer out.mu.Unlock()
+	k := out.corking
+	if k == nil {
 		return nil
 	}
-	k := out.corking
-	if k.closes == nil {
-		k.closes = make(chan error, 1)
+	if out.state != writeUncorking {
+		return k.err
 	}
-	closes, left := k.closes, time.Until(k.since.Add(closeTime))
-	out.mu.Unlock()
-	timer := time.NewTimer(left)
+	if k.closes == nil {
+		k.closes = make(chan struct{})
+	}
+	closes := k.closes
+	timer := time.NewTimer(time.Until(k.since.Add(closeTime)))
 	defer timer.Stop()
+	out.mu.Unlock()
+	late := false
 	select {
-	case err := <-closes:
-		return err
+	case <-closes:
 	case <-timer.C:
+		late = true
+	}
+	out.mu.Lock()
+	if late {
 		return errCorkedLost
 	}
+	return k.err
 }
 
 // stopCorking ends corking for good, as somebody may write past the connection.
@@ -229,11 +241,16 @@ func (c *Conn) stopCorking() {
 	if c.transport.Conn == nil {
 		return
 	}
-	c.out.mu.Lock()
-	c.out.uncorked = true
-	c.out.mu.Unlock()
-	if buf := c.out.leadCorked(); buf != nil {
+	if buf := c.out.endCorking(); buf != nil {
 		defer c.follow()
 		_ = c.sendCorked(buf) // the error sticks
 	}
+}
+
+// endCorking is leadCorked, and nothing is corked after.
+func (out *writeHalf) endCorking() *bufpool.Buffer {
+	out.mu.Lock()
+	out.uncorked = true
+	out.mu.Unlock()
+	return out.leadCorked()
 }

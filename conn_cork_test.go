@@ -1,9 +1,11 @@
 package websocket
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
 
 var errInjected = errors.New("injected")
@@ -183,10 +186,10 @@ func TestCorkedMessagesGoOutInTime(t *testing.T) {
 			p.wantSilence("half of the time is left")
 			c.in.more.Store(true) // as if a third one were there
 			require.NoError(t, c.WriteMessage(TextMessage, []byte("later, with the first")))
-			time.Sleep(corkTime/2 - 1)
+			time.Sleep(corkTime/2 - time.Nanosecond)
 			p.wantSilence("a moment is left")
 			writes := p.writes()
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			require.Equal(t, 1, p.writes()-writes)
 			p.want("counted from the first that is kept", finText, "corked")
@@ -656,6 +659,19 @@ func TestCloseWhileCorkedMessagesFail(t *testing.T) {
 	})
 }
 
+// A failure that no write was there to be told of is for Close to tell.
+func TestCloseSaysThatCorkedMessagesWereLost(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.ours.Out().FailWritesAfter(0, errInjected)
+		p.corked(c)
+		time.Sleep(corkTime) // by the bubble's clock
+		synctest.Wait()
+		require.ErrorIs(t, c.Close(), errInjected)
+		require.NoError(t, c.Close())
+		require.ErrorIs(t, c.WriteMessage(TextMessage, nil), errInjected)
+	})
+}
+
 // A transport that fails does so after the writes returned: the next call says so,
 // and each after it.
 func TestCorkedMessagesThatCannotBeSent(t *testing.T) {
@@ -865,4 +881,282 @@ func TestAnswersAmongOtherMessages(t *testing.T) {
 		writers.Wait()
 		wantNothingKept(t, c)
 	})
+}
+
+// A witness remembers what each of several writers wrote and what of it arrived. A
+// writer's messages are numbered.
+type witness struct {
+	mu      sync.Mutex
+	written [][]error // by writer and number
+	arrived [][]int   // by writer, in order
+	closing bool      // Close was called
+	failed  bool      // a call, of those before that, has said that messages may be lost
+}
+
+func (x *witness) write(c *Conn, writer, size, way int) {
+	x.mu.Lock()
+	number := len(x.written[writer])
+	x.written[writer] = append(x.written[writer], errInjected) // nobody knows yet
+	before := !x.closing
+	x.mu.Unlock()
+	m := fmt.Appendf(nil, "%d %d %s", writer, number, ascii(size))
+	var err error
+	switch way {
+	case 0:
+		var w io.WriteCloser
+		if w, err = c.NextWriter(BinaryMessage); err == nil {
+			_, err = w.Write(m[:len(m)/2])
+			if err == nil {
+				_, err = w.Write(m[len(m)/2:])
+			}
+			closed := w.Close()
+			for range 100 { // else the next NextWriter may close it
+				if err != nil || !isClean(closed) {
+					break
+				}
+				time.Sleep(100 * time.Microsecond) // by the bubble's clock
+				closed = w.Close()
+			}
+			err = errors.Join(err, closed)
+		}
+	case 1:
+		var pm *PreparedMessage
+		if pm, err = NewPreparedMessage(BinaryMessage, m); err == nil {
+			err = c.WritePreparedMessage(pm)
+		}
+	default:
+		err = c.WriteMessage(BinaryMessage, m)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.written[writer][number] = err
+	x.failed = x.failed || err != nil && before && !isClean(err)
+}
+
+// isClean reports whether a write failed before the transport was asked.
+func isClean(err error) bool {
+	_, ok := err.(timeoutError)
+	return ok
+}
+
+// receive takes what the peer is sent, in its own time, to the end.
+func (x *witness) receive(p *peer, z *flatePeer, r *rand.Rand) error {
+	var message []byte
+	var compressed bool
+	for {
+		if r.IntN(30) == 0 {
+			time.Sleep(time.Duration(r.IntN(2000)) * time.Microsecond) // by the bubble's clock
+		}
+		first, body, err := p.next()
+		switch {
+		case err != nil:
+			return nil
+		case first&8 != 0:
+			continue
+		case first&0xF != 0 && len(message) > 0:
+			return errors.New("RFC 6455 §5.4: messages are mixed")
+		}
+		compressed = compressed || first&rsv1Bit != 0
+		if message = append(message, body...); first&finBit == 0 {
+			continue
+		}
+		if compressed {
+			message = []byte(z.inflate(string(message)))
+		}
+		var writer, number int
+		fields := strings.SplitN(string(message), " ", 3)
+		if _, err := fmt.Sscan(strings.Join(fields[:min(2, len(fields))], " "), &writer, &number); err != nil {
+			return fmt.Errorf("%w: %.40q", err, message)
+		}
+		if text := fields[len(fields)-1]; len(fields) != 3 || text != ascii(len(text)) {
+			return fmt.Errorf("message %d of writer %d is not what was written", number, writer)
+		}
+		x.mu.Lock()
+		x.arrived[writer] = append(x.arrived[writer], number)
+		x.mu.Unlock()
+		message, compressed = message[:0], false
+	}
+}
+
+func (x *witness) judge(t *testing.T) {
+	for writer, arrived := range x.arrived {
+		next := 0
+		for _, number := range arrived {
+			require.GreaterOrEqual(t, number, next, "in order, and once")
+			for ; next < number; next++ {
+				require.Error(t, x.written[writer][next], "message %d of writer %d was lost, %d was not", next, writer, number)
+			}
+			require.False(t, isClean(x.written[writer][number]), "it was refused and sent")
+			next++
+		}
+		for ; next < len(x.written[writer]) && !x.failed; next++ {
+			require.Error(t, x.written[writer][next], "message %d of writer %d was lost, and nobody was told", next, writer)
+		}
+	}
+}
+
+// Random mixes of all that writes, over networks good and bad: each writer's messages
+// arrive once and in order, and where the last of them do not, a call has said so.
+func TestCorkedMessagesAndBatchesAtRandom(t *testing.T) {
+	var written, arrived, failed int
+	seeds := 300
+	if raceEnabled {
+		seeds = 50 // it is slow
+	}
+	for seed := range uint64(seeds) {
+		checkBuffers(t)
+		synctest.Test(t, func(t *testing.T) {
+			defer func() {
+				if t.Failed() {
+					t.Log("seed", seed)
+				}
+			}()
+			x := writeAtRandom(t, seed)
+			for writer := range x.written {
+				written += len(x.written[writer])
+				arrived += len(x.arrived[writer])
+			}
+			if x.failed {
+				failed++
+			}
+		})
+	}
+	require.Greater(t, arrived, written/2)
+	require.Greater(t, failed, seeds/10)
+	require.Less(t, failed, seeds*3/4)
+}
+
+func writeAtRandom(t *testing.T, seed uint64) *witness {
+	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+	r := random(1)
+	c, p := modes[seed%4].pair(t)
+	z := &flatePeer{t: t}
+	if o := []*Compression{nil, nil, &noTakeover, &bothTakeOver}[r.IntN(4)]; o != nil {
+		c.startCompression(o)
+		z.takeover = o.SendContextTakeover
+	}
+	out := p.ours.Out()
+	out.SetBuffer([]int{0, 100, 3000, 64 << 10}[r.IntN(4)] + 100)
+	if r.IntN(2) == 0 {
+		out.LimitWrites(testnet.Random(seed, 1000))
+	}
+	switch r.IntN(8) {
+	case 0:
+		out.FailWritesAfter(r.IntN(20_000), errInjected)
+	case 1:
+		out.CutAfter(r.IntN(20_000), nil)
+	}
+	const writers = 4 // the first one is the reader
+	x := &witness{written: make([][]error, writers), arrived: make([][]int, writers)}
+	received := make(chan error, 1)
+	go func() { received <- x.receive(p, z, random(2)) }()
+
+	// The peer sends bursts of messages, with pings among them, and parts of messages.
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		r := random(3)
+		for range 12 {
+			var burst [][]byte
+			for range r.IntN(20) {
+				burst = append(burst, p.frame(finBinary, ascii([]int{0, 20, 30, 200, 9000}[r.IntN(5)])))
+				if r.IntN(10) == 0 {
+					burst = append(burst, p.frame(finPing, ascii(r.IntN(126))))
+				}
+			}
+			b := bytes.Join(burst, nil)
+			for _, part := range [][]byte{b[:len(b)/3], b[len(b)/3:]} {
+				if _, err := p.Write(part); err != nil {
+					return
+				}
+				time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond)
+			}
+		}
+		_, _ = p.Write(p.frame(finClose, ""))
+	})
+	var all sync.WaitGroup
+	sizes := []int{0, 10, 10, 100, 1000, 8000, 20_000, 70_000}
+	sizes = sizes[:2+r.IntN(len(sizes)-1)]
+	all.Go(func() {
+		r := random(4)
+		for {
+			if r.IntN(4) == 0 {
+				_ = c.SetReadDeadline(time.Now().Add(time.Duration(r.IntN(200)) * time.Microsecond))
+			} else {
+				_ = c.SetReadDeadline(time.Time{})
+			}
+			_, _, err := readWays[r.IntN(3)].read(c)
+			if isDeadline(err) {
+				continue
+			} else if err != nil {
+				return
+			}
+			for range r.IntN(3) {
+				x.write(c, 0, sizes[r.IntN(len(sizes))], 1+r.IntN(8))
+			}
+			if r.IntN(20) == 0 {
+				time.Sleep(time.Duration(r.IntN(250)) * time.Microsecond)
+			}
+		}
+	})
+	for w := 1; w < writers; w++ {
+		all.Go(func() {
+			r := random(10 + uint64(w))
+			for range r.IntN(60) {
+				way := 2
+				if w == 1 { // the one with NextWriter
+					way = r.IntN(3)
+				}
+				x.write(c, w, sizes[r.IntN(len(sizes))], way)
+				switch r.IntN(12) {
+				case 0:
+					time.Sleep(time.Duration(r.IntN(250)) * time.Microsecond)
+				case 1:
+					_ = c.WriteControl(PingMessage, nil, time.Now().Add(time.Duration(r.IntN(2000))*time.Microsecond))
+				}
+			}
+		})
+	}
+	switch r.IntN(10) {
+	case 0:
+		all.Go(func() {
+			r := random(5)
+			for range 5 {
+				time.Sleep(time.Duration(r.IntN(2000)) * time.Microsecond)
+				_ = c.SetWriteDeadline(time.Now().Add(time.Duration(r.IntN(1000)) * time.Microsecond))
+				time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
+				_ = c.SetWriteDeadline(time.Time{})
+			}
+		})
+	case 1:
+		all.Go(func() {
+			time.Sleep(time.Duration(random(6).IntN(1000)) * time.Microsecond)
+			_ = c.NetConn()
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(ended)
+	}()
+	if r.IntN(3) == 0 {
+		time.Sleep(time.Duration(r.IntN(5000)) * time.Microsecond)
+	} else {
+		<-ended
+	}
+	x.mu.Lock()
+	x.closing = true
+	x.mu.Unlock()
+	if err := c.Close(); err != nil {
+		x.mu.Lock()
+		x.failed = true
+		x.mu.Unlock()
+	}
+	<-ended
+	require.NoError(t, <-received)
+	_ = p.Close()
+	sender.Wait()
+	wantNothingKept(t, c)
+	require.Nil(t, c.out.owedPong)
+	x.judge(t)
+	return x
 }
