@@ -94,7 +94,9 @@ func (p *peer) corked(c *Conn) {
 	require.NoError(p.t, err)
 	require.Equal(p.t, "the second message", string(m))
 	p.wantSilence("the answer to the first message is kept")
-	require.NotNil(p.t, c.out.corking.buf)
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	require.True(p.t, c.out.hasCorked())
 }
 
 // corkedAnd is corked, but the second message and the frames behind it are still to
@@ -115,6 +117,8 @@ func (p *peer) writes() int { return p.ours.Stats().Writes }
 func wantNothingKept(t testing.TB, c *Conn) {
 	t.Helper()
 	synctest.Wait()
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
 	require.Equal(t, writeIdle, c.out.state)
 	require.Nil(t, c.out.batch)
 	require.Empty(t, c.out.waiters.all())
