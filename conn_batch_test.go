@@ -27,6 +27,13 @@ func (p *peer) writersBehind(c *Conn, room, n, size int) (first <-chan error, re
 	return firstDone, all
 }
 
+// waiting is how many wait for the write half, each for itself or for its batch.
+func waiting(c *Conn) int {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return len(c.out.waiters.all())
+}
+
 func wantAll(t testing.TB, n int, results <-chan error, want func(err error)) {
 	t.Helper()
 	synctest.Wait()
@@ -44,7 +51,7 @@ func TestWaitingMessagesGoOutTogether(t *testing.T) {
 			first, results := p.writersBehind(c, 0, n, size)
 			frame := len(wireFrame(finBinary, !p.masks, ascii(size)))
 			batches := (n + fullBatch/frame - 1) / (fullBatch / frame)
-			require.Len(t, c.out.waiters.all(), batches)
+			require.Equal(t, batches, waiting(c))
 			start, writes := time.Now(), p.writes()
 			p.ours.Out().SetBuffer(n*frame + 1000)
 			wantAll(t, n, results, func(err error) { require.NoError(t, err) })
@@ -109,7 +116,7 @@ func TestDeadlineOfABatchBeforeAnyByte(t *testing.T) {
 		p.ours.Out().SetBuffer(len(wireFrame(finText, !p.masks, "first")))
 		synctest.Wait()
 		require.NoError(t, <-first)
-		require.Equal(t, writeLeading, c.out.state)
+		require.Zero(t, waiting(c), "the batch is with the transport")
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
 		more := make(chan error, 5) // that wait while the batch is with the transport
 		for range 5 {
@@ -259,7 +266,7 @@ func TestNoBatchBehindAnOpenStream(t *testing.T) {
 			go func() { results <- c.WriteMessage(BinaryMessage, fmt.Append(nil, i)) }()
 			time.Sleep(time.Second)
 		}
-		require.Len(t, c.out.waiters.all(), 3)
+		require.Equal(t, 3, waiting(c))
 		for i := range 2 {
 			require.Equal(t, errStreamOpen, <-results)
 			require.Equal(t, defaultWriteTimeout+time.Duration(i)*time.Second, time.Since(start))
@@ -294,7 +301,7 @@ func TestBatchBehindAStreamThatBegins(t *testing.T) {
 				require.NoError(t, <-done)
 			}
 		}
-		require.Len(t, c.out.waiters.all(), 2, "a batch of two, and one that came behind the first fragment")
+		require.Equal(t, 2, waiting(c), "a batch of two, and one that came behind the first fragment")
 		require.NoError(t, w.Close())
 		p.want("the end", finContinue, "")
 		for range 3 {
