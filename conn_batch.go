@@ -51,8 +51,27 @@ func (c *Conn) writeSmall(h header, payload []byte) error {
 	out.state = writeLeading
 	corked := out.takeCorked()
 	out.mu.Unlock()
+	buf, ok := withRoom(corked, h)
+	if !ok {
+		defer c.follow()
+		return c.sendBehind(corked, h, payload)
+	}
+	addFrame(buf, h, payload)
+	// What is nearly always done without waiting is done here, with little on the stack.
+	n := c.transport.seam.tryWrite(buf.Bytes())
+	if n < len(buf.Bytes()) {
+		return c.finishSmall(buf, n, corked != nil || n > 0)
+	}
+	bufpool.Put(buf)
+	c.follow()
+	return nil
+}
+
+// finishSmall sends what is left of buf behind the first n bytes, and follows.
+func (c *Conn) finishSmall(buf *bufpool.Buffer, n int, begun bool) error {
 	defer c.follow()
-	return c.sendBehind(corked, h, payload)
+	defer bufpool.Put(buf)
+	return c.sendBoth(nil, buf.Bytes()[n:], writeDeadline{}, begun)
 }
 
 func (c *Conn) leadAndSend(h header, payload []byte) error {

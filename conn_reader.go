@@ -17,6 +17,9 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 		return -1, nil, err
 	}
 	defer c.endRead()
+	if err := c.awaitMessage(); err != nil {
+		return -1, nil, err
+	}
 	if err := c.beginMessage(); err != nil {
 		return -1, nil, err
 	}

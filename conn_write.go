@@ -73,8 +73,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // comes from the transport, and every later write returns it again.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	op, err := checkOutgoing(messageType, data)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case c.sendBits == 0 && op.isData() && len(data) <= smallFrame:
+		return c.writeSmall(header{fin: true, opcode: op}, data)
 	}
 	return c.writeMessage(op, data)
 }

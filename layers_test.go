@@ -68,7 +68,7 @@ var fileLayers = map[string]struct {
 	"conn_lead.go":     {connection, []string{"sync", "time", internalPath + "bufpool"}},
 	"conn_pong.go":     {connection, []string{internalPath + "bufpool"}},
 	"conn_maskkey.go":  {connection, []string{"crypto/rand", "encoding/binary", "sync"}},
-	"conn_message.go":  {connection, []string{"math"}},
+	"conn_message.go":  {connection, []string{"math", internalPath + "utf8stream"}},
 	"conn_read.go":     {connection, []string{"io", "math", "sync/atomic", internalPath + "bufpool", internalPath + "utf8stream"}},
 	"conn_reader.go":   {connection, []string{"io", "sync", "sync/atomic"}},
 	"conn_write.go":    {connection, []string{"io", "time", internalPath + "bufpool"}},

@@ -37,12 +37,17 @@ func (s *rawSeam) readSome(from lender) (int, error) {
 	if err == nil && s.n == 0 {
 		err = s.err
 	}
-	if err != nil { // errors.As costs an allocation
-		if e := (*net.OpError)(nil); errors.As(err, &e) {
-			e.Op = "read" // RawConn.Read calls it "raw-read"
-		}
+	if err != nil {
+		asRead(err)
 	}
 	return s.n, err
+}
+
+// asRead calls an error of RawConn.Read, "raw-read", what one of Read is called.
+func asRead(err error) {
+	if e := (*net.OpError)(nil); errors.As(err, &e) {
+		e.Op = "read"
+	}
 }
 
 func (s *rawSeam) small() bool { return false }
@@ -119,18 +124,23 @@ func (s *rawSeam) read(fd uintptr) bool {
 			return true
 		}
 		s.from.giveBack()
-		switch err {
-		case syscall.EAGAIN:
+		if err == syscall.EAGAIN {
 			return false
-		case nil:
-			s.err = io.EOF
-		default:
-			s.err = &net.OpError{
-				Op: "read", Net: s.conn.LocalAddr().Network(),
-				Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(),
-				Err: os.NewSyscallError("read", err),
-			}
 		}
+		s.fail(err)
 		return true
+	}
+}
+
+// fail is told of a read that brought nothing.
+func (s *rawSeam) fail(err error) {
+	if err == nil {
+		s.err = io.EOF
+		return
+	}
+	s.err = &net.OpError{
+		Op: "read", Net: s.conn.LocalAddr().Network(),
+		Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(),
+		Err: os.NewSyscallError("read", err),
 	}
 }

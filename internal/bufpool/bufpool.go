@@ -39,12 +39,13 @@ func Get(least int) *Buffer {
 	if OnLoan != nil {
 		OnLoan(+1)
 	}
-	for i, size := range sizes {
-		if least <= size {
+	for i := range sizes {
+		if least <= sizes[i] {
 			if b, ok := pools[i].Get().(*Buffer); ok {
 				return b
 			}
-			return &Buffer{Data: make([]byte, size)}
+			least = sizes[i]
+			break
 		}
 	}
 	return &Buffer{Data: make([]byte, least)}
