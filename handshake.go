@@ -15,13 +15,17 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
+// keyLength is that of 16 bytes in base64.
+const keyLength = 24
+
 // keyGUID is what RFC 6455 §1.3 appends to a key before it is hashed.
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// acceptKey is the answer to a client's Sec-WebSocket-Key, RFC 6455 §4.2.2.
-func acceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + keyGUID))
-	return base64.StdEncoding.EncodeToString(sum[:])
+// appendAccept appends the answer to a client's Sec-WebSocket-Key, RFC 6455 §4.2.2.
+func appendAccept(dst []byte, key string) []byte {
+	text := append(append(make([]byte, 0, keyLength+len(keyGUID)), key...), keyGUID...)
+	sum := sha1.Sum(text)
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // A refusal is the answer to a request that cannot be upgraded.
@@ -116,11 +120,12 @@ func trimSpace(value string) string { return strings.Trim(value, " \t") }
 
 // validKey reports whether key is 16 bytes in base64, RFC 6455 §4.1.
 func validKey(key string) bool {
-	if len(key) != base64.StdEncoding.EncodedLen(16) {
+	if len(key) != keyLength {
 		return false
 	}
-	raw, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(raw) == 16
+	var raw [18]byte
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return err == nil && n == 16
 }
 
 // sameOrigin reports whether a page of the given Origin (RFC 6454) may talk to
@@ -220,7 +225,7 @@ func checkResponseHeader(h http.Header) error {
 // out.
 func appendResponse(dst []byte, key, subprotocol, extensions string, h http.Header) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
-	dst = appendField(dst, "Sec-WebSocket-Accept", acceptKey(key))
+	dst = append(appendAccept(append(dst, "Sec-WebSocket-Accept: "...), key), "\r\n"...)
 	if subprotocol != "" {
 		dst = appendField(dst, "Sec-WebSocket-Protocol", subprotocol)
 	}
@@ -255,7 +260,7 @@ func checkResponse(status int, h http.Header, key string, offered []string, o *C
 		return "", nil, errors.New("websocket: the response's Upgrade header is not 'websocket'")
 	case !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade"):
 		return "", nil, errors.New("websocket: no 'upgrade' token in the response's Connection header")
-	case len(accept) != 1 || trimSpace(accept[0]) != acceptKey(key):
+	case len(accept) != 1 || trimSpace(accept[0]) != string(appendAccept(nil, key)):
 		return "", nil, errors.New("websocket: the response's Sec-WebSocket-Accept header does not answer the key")
 	}
 	switch protocols := h["Sec-Websocket-Protocol"]; {

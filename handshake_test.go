@@ -563,3 +563,5 @@ func TestKeysDiffer(t *testing.T) {
 	}
 	require.Len(t, slices.Collect(maps.Keys(seen)), 100)
 }
+
+func acceptKey(key string) string { return string(appendAccept(nil, key)) }

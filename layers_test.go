@@ -78,7 +78,7 @@ var fileLayers = map[string]struct {
 	"conn_writer.go":   {connection, []string{"io", "math", internalPath + "bufpool"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
-		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time"}},
+		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time", internalPath + "bufpool"}},
 	"client.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
 		[]string{"bufio", "bytes", "context", "crypto/rand", "crypto/tls", "encoding/base64", "errors", "fmt", "io",
 			"net", "net/http", "net/http/httptrace", "net/textproto", "net/url", "slices", "strings", "time",

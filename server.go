@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 )
 
 // defaultHandshakeTimeout stands for a HandshakeTimeout of zero.
@@ -106,19 +108,21 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	}
 	subprotocol := selectSubprotocol(u.Subprotocols, Subprotocols(r), responseHeader)
 	extensions, compression := compression.acceptOffer(r.Header["Sec-Websocket-Extensions"])
-	response := appendResponse(make([]byte, 0, 512), key, subprotocol, extensions, responseHeader)
-	if err := u.respond(conn, response); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return newConn(conn, connOptions{
+	c := newConn(conn, connOptions{
 		server:       true,
 		skipUTF8:     u.InsecureSkipUTF8Check,
 		subprotocol:  subprotocol,
 		writeOptions: newWriteOptions(u.WriteBufferSize, u.WriteBufferPool, compression),
 		compression:  compression,
 		buffered:     buffered,
-	}), nil
+	})
+	buf := bufpool.Get(bufpool.Size)
+	defer bufpool.Put(buf)
+	if err := u.respond(c.transport, appendResponse(buf.Data[:0], key, subprotocol, extensions, responseHeader)); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // Upgrade is [Upgrader.Upgrade] without a check of the Origin, which is left to
@@ -138,16 +142,20 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 }
 
 // respond sends the handshake and leaves no deadline behind.
-func (u *Upgrader) respond(conn net.Conn, response []byte) error {
+func (u *Upgrader) respond(t transport, response []byte) error {
+	// A transport that has no deadlines does without.
+	_ = t.SetDeadline(time.Time{})
+	n := t.seam.tryWrite(response)
+	if n == len(response) {
+		return nil
+	}
 	timeout := u.HandshakeTimeout
 	if timeout <= 0 {
 		timeout = defaultHandshakeTimeout
 	}
-	// A transport that has no deadlines does without.
-	_ = conn.SetDeadline(time.Time{})
-	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
-	_, err := conn.Write(response)
-	_ = conn.SetWriteDeadline(time.Time{})
+	_ = t.SetWriteDeadline(time.Now().Add(timeout))
+	_, err := t.Write(response[n:])
+	_ = t.SetWriteDeadline(time.Time{})
 	return err
 }
 
