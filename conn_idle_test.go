@@ -1,0 +1,75 @@
+package websocket
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stackBytes is the memory that stacks of goroutines have.
+func stackBytes() int {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(s)
+	return int(s[0].Value.Uint64())
+}
+
+// A goroutine begins with 2 KiB of stack. One that waits for messages on a socket, and
+// echoes small ones, never needs more, or an idle connection would cost half as much again.
+func TestIdleConnectionStack(t *testing.T) {
+	switch {
+	case raceEnabled:
+		t.Skip("frames are larger with the race detector")
+	case !rawSeams || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64":
+		t.Skip("the frames of this system were not measured")
+	}
+	const conns = 400
+	var u Upgrader
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() {
+			defer c.Close()
+			buf := make([]byte, 0, 1024)
+			for {
+				messageType, p, err := c.AppendMessage(buf)
+				if err != nil || c.WriteMessage(messageType, p) != nil {
+					return
+				}
+			}
+		}()
+	}))
+	defer server.Close()
+	var clients []*Conn
+	dial := func() {
+		c, _, err := DefaultDialer.Dial("ws"+server.URL[len("http"):], nil)
+		require.NoError(t, err)
+		clients = append(clients, c)
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	dial()
+	runtime.GC() // stacks that nobody has any more are collected
+	before := stackBytes()
+	for range conns {
+		dial()
+	}
+	for range 2 { // the first of them finds pools empty
+		for _, c := range clients {
+			require.NoError(t, c.WriteMessage(TextMessage, []byte(ascii(512))))
+			_, r, err := c.NextReader()
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, r)
+			require.NoError(t, err)
+		}
+	}
+	runtime.GC()
+	per := (stackBytes() - before) / conns
+	require.LessOrEqual(t, per, 2048+512, "bytes of stack for a connection") // some grow when the allocator has to look for memory
+}
