@@ -26,6 +26,7 @@ func (c *loopConn) Read(p []byte) (int, error) {
 }
 
 func (c *loopConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *loopConn) SetDeadline(time.Time) error      { return nil }
 func (c *loopConn) SetWriteDeadline(time.Time) error { return nil }
 func (c *loopConn) Close() error                     { return nil }
 

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"io"
+	"net/http/httptest"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -168,4 +169,21 @@ func TestIdleConnectionHoldsNoBufferAfterAPing(t *testing.T) {
 		p.wantSilence("and nothing else")
 		require.Equal(t, before, onLoan.Load())
 	})
+}
+
+// An upgrade of a browser's request, beside what net/http does of it: the Conn, its seam
+// and way to read, and three of checks.
+func TestUpgradeAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties sync.Pool at random")
+	}
+	r := hsParse(t, hsRequest("Origin: http://example.com\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"))
+	w := hsHijacker{ResponseWriter: httptest.NewRecorder(), conn: &loopConn{}}
+	var u Upgrader
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := u.Upgrade(w, r, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	require.LessOrEqual(t, got, 6.0)
 }
