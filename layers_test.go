@@ -45,7 +45,11 @@ var fileLayers = map[string]struct {
 
 	"errors.go": {leaf, []string{"errors", "fmt", "net", "os", "slices", "strconv"}},
 	"frame.go":  {leaf, []string{"encoding/binary", "unicode/utf8"}},
-	"mask.go":   {leaf, []string{"encoding/binary", "math/bits"}},
+
+	"mask.go":       {leaf, []string{"encoding/binary", "math/bits"}},
+	"mask_amd64.go": {leaf, []string{internalPath + "cpu"}},
+	"mask_asm.go":   {leaf, []string{"math/bits", "unsafe"}},
+	"mask_noasm.go": {leaf, nil},
 
 	"handshake.go": {rules, []string{"crypto/sha1", "encoding/base64", "errors", "fmt", "net/http", "net/textproto",
 		"net/url", "slices", "strings", "golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
