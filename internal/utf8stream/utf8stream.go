@@ -21,6 +21,13 @@ type State struct{ at uint8 }
 // True does not mean that the text may end here; that is [State.Complete]. An empty p
 // changes nothing. Append neither keeps nor modifies p and does not allocate.
 func (s State) Append(p []byte) (next State, ok bool) {
+	if useBlocks && len(p) >= leastText {
+		// The kernel, too, is fast where there is nothing but ASCII, once it is called.
+		if len(p) <= shortText && s.at == boundary && isASCII(p) {
+			return s, true
+		}
+		s, p = s.appendBlocks(p)
+	}
 	// Only the low six bits of at count; the shifts mask them for free on most machines.
 	at := uint64(s.at)
 	t := &steps
@@ -73,4 +80,13 @@ func load(p []byte, i int) uint64 { return binary.LittleEndian.Uint64(p[i:]) }
 
 func load4(p []byte) uint64 {
 	return load(p, 0) | load(p, word) | load(p, 2*word) | load(p, 3*word)
+}
+
+// isASCII looks at all of p, which is at least two words long.
+func isASCII(p []byte) bool {
+	high := load(p, len(p)-2*word) | load(p, len(p)-word)
+	for ; len(p) > 2*word; p = p[2*word:] {
+		high |= load(p, 0) | load(p, word)
+	}
+	return high&highBits == 0
 }

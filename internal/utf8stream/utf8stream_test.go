@@ -46,6 +46,16 @@ func viable(p []byte) bool {
 	return true
 }
 
+// eachLevel runs a test for each set of instructions that Append can be made to use.
+func eachLevel(t *testing.T, test func(t *testing.T)) {
+	for _, level := range utf8stream.Levels {
+		t.Run(level.Name, func(t *testing.T) {
+			level.Force(t)
+			test(t)
+		})
+	}
+}
+
 // whole checks p in one piece.
 func whole(p []byte) (ok, complete bool) {
 	s, ok := utf8stream.State{}.Append(p)
@@ -91,52 +101,54 @@ func TestZeroStateIsBoundary(t *testing.T) {
 
 // The bytes of RFC 3629 §3 and §4, and where each stops being UTF-8.
 func TestFirstBadByte(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		in   string
-		bad  int // index of the byte that fails, -1 for none
-		done bool
-	}{
-		{"empty", "", -1, true},
-		{"NUL", "\x00", -1, true},
-		{"two bytes", "\xc2\x80", -1, true},
-		{"two bytes cut", "\xdf", -1, false},
-		{"three bytes", "\xe2\x82\xac", -1, true},
-		{"three bytes cut", "\xe2\x82", -1, false},
-		{"four bytes", "\xf0\x9f\x98\x80", -1, true},
-		{"four bytes cut", "\xf0\x9f\x98", -1, false},
-		{"U+FFFD itself", "\xef\xbf\xbd", -1, true},
-		{"U+FFFF, a noncharacter", "\xef\xbf\xbf", -1, true},
-		{"last of all", "\xf4\x8f\xbf\xbf", -1, true},
-		{"continuation first", "\x80", 0, false},
-		{"continuation after a character", "\xc3\xa9\xa9", 2, false},
-		{"overlong NUL", "\xc0\x80", 0, false},
-		{"overlong DEL", "\xc1\xbf", 0, false},
-		{"overlong in three", "\xe0\x80\x80", 1, false},
-		{"overlong in three, last", "\xe0\x9f\xbf", 1, false},
-		{"overlong in four", "\xf0\x80\x80\x80", 1, false},
-		{"overlong in four, last", "\xf0\x8f\xbf\xbf", 1, false},
-		{"first surrogate", "\xed\xa0\x80", 1, false},
-		{"last surrogate", "\xed\xbf\xbf", 1, false},
-		{"above U+10FFFF", "\xf4\x90\x80\x80", 1, false},
-		{"F5", "\xf5", 0, false},
-		{"FE", "\xfe", 0, false},
-		{"FF", "\xff", 0, false},
-		{"ASCII inside a character", "\xe2\x82A", 2, false},
-		{"lead inside a character", "\xe2\xe2", 1, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			bad := c.bad
-			if bad < 0 {
-				bad = len(c.in)
-			}
-			require.Equal(t, bad, firstBad(t, []byte(c.in)))
-			require.Equal(t, bad, firstBadWant([]byte(c.in)), "the oracle")
-			ok, complete := whole([]byte(c.in))
-			require.Equal(t, c.bad < 0, ok)
-			require.Equal(t, c.done, complete)
-		})
-	}
+	eachLevel(t, func(t *testing.T) {
+		for _, c := range []struct {
+			name string
+			in   string
+			bad  int // index of the byte that fails, -1 for none
+			done bool
+		}{
+			{"empty", "", -1, true},
+			{"NUL", "\x00", -1, true},
+			{"two bytes", "\xc2\x80", -1, true},
+			{"two bytes cut", "\xdf", -1, false},
+			{"three bytes", "\xe2\x82\xac", -1, true},
+			{"three bytes cut", "\xe2\x82", -1, false},
+			{"four bytes", "\xf0\x9f\x98\x80", -1, true},
+			{"four bytes cut", "\xf0\x9f\x98", -1, false},
+			{"U+FFFD itself", "\xef\xbf\xbd", -1, true},
+			{"U+FFFF, a noncharacter", "\xef\xbf\xbf", -1, true},
+			{"last of all", "\xf4\x8f\xbf\xbf", -1, true},
+			{"continuation first", "\x80", 0, false},
+			{"continuation after a character", "\xc3\xa9\xa9", 2, false},
+			{"overlong NUL", "\xc0\x80", 0, false},
+			{"overlong DEL", "\xc1\xbf", 0, false},
+			{"overlong in three", "\xe0\x80\x80", 1, false},
+			{"overlong in three, last", "\xe0\x9f\xbf", 1, false},
+			{"overlong in four", "\xf0\x80\x80\x80", 1, false},
+			{"overlong in four, last", "\xf0\x8f\xbf\xbf", 1, false},
+			{"first surrogate", "\xed\xa0\x80", 1, false},
+			{"last surrogate", "\xed\xbf\xbf", 1, false},
+			{"above U+10FFFF", "\xf4\x90\x80\x80", 1, false},
+			{"F5", "\xf5", 0, false},
+			{"FE", "\xfe", 0, false},
+			{"FF", "\xff", 0, false},
+			{"ASCII inside a character", "\xe2\x82A", 2, false},
+			{"lead inside a character", "\xe2\xe2", 1, false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				bad := c.bad
+				if bad < 0 {
+					bad = len(c.in)
+				}
+				require.Equal(t, bad, firstBad(t, []byte(c.in)))
+				require.Equal(t, bad, firstBadWant([]byte(c.in)), "the oracle")
+				ok, complete := whole([]byte(c.in))
+				require.Equal(t, c.bad < 0, ok)
+				require.Equal(t, c.done, complete)
+			})
+		}
+	})
 }
 
 // Every sequence of one, two and three bytes: accepted if and only if something valid can
@@ -216,84 +228,94 @@ func texts() map[string]string {
 // However a text is cut in two, the pieces agree with the whole, and the state between
 // them is complete where a character ends.
 func TestEverySplit(t *testing.T) {
-	for name, text := range texts() {
-		t.Run(name, func(t *testing.T) {
-			p := []byte(text)
-			require.True(t, utf8.Valid(p))
-			for i := range len(p) + 1 {
-				s, ok := utf8stream.State{}.Append(p[:i])
-				require.True(t, ok, "first %d bytes", i)
-				require.Equal(t, utf8.Valid(p[:i]), s.Complete(), "first %d bytes", i)
-				s, ok = s.Append(p[i:])
-				require.True(t, ok, "after %d bytes", i)
-				require.True(t, s.Complete(), "after %d bytes", i)
-			}
-		})
-	}
+	eachLevel(t, func(t *testing.T) {
+		for name, text := range texts() {
+			t.Run(name, func(t *testing.T) {
+				p := []byte(text)
+				require.True(t, utf8.Valid(p))
+				for i := range len(p) + 1 {
+					s, ok := utf8stream.State{}.Append(p[:i])
+					require.True(t, ok, "first %d bytes", i)
+					require.Equal(t, utf8.Valid(p[:i]), s.Complete(), "first %d bytes", i)
+					s, ok = s.Append(p[i:])
+					require.True(t, ok, "after %d bytes", i)
+					require.True(t, s.Complete(), "after %d bytes", i)
+				}
+			})
+		}
+	})
 }
 
 // A byte that is bad is found wherever it stands in a longer text, in the piece that
 // brings it and not one byte later.
 func TestBadByteAnywhere(t *testing.T) {
-	bads := []string{"\x80", "\xc0", "\xff", "\xe0\x80", "\xed\xa0", "\xf4\x90", "\xe2\x82A", "\xf0\x9f\x98\xc3"}
-	for name, text := range texts() {
-		t.Run(name, func(t *testing.T) {
-			for at := range len(text) {
-				if !utf8.RuneStart(text[at]) {
-					continue
+	eachLevel(t, func(t *testing.T) {
+		bads := []string{"\x80", "\xc0", "\xff", "\xe0\x80", "\xed\xa0", "\xf4\x90", "\xe2\x82A", "\xf0\x9f\x98\xc3"}
+		for name, text := range texts() {
+			t.Run(name, func(t *testing.T) {
+				for at := range len(text) {
+					if !utf8.RuneStart(text[at]) {
+						continue
+					}
+					for _, bad := range bads {
+						p := []byte(text[:at] + bad + text[at:])
+						last := at + len(bad) - 1
+						_, ok := utf8stream.State{}.Append(p[:last])
+						require.True(t, ok, "%d: % x: before", at, bad)
+						s, ok := utf8stream.State{}.Append(p[:last+1])
+						require.False(t, ok, "%d: % x", at, bad)
+						require.False(t, s.Complete(), "%d: % x", at, bad)
+						_, ok = utf8stream.State{}.Append(p)
+						require.False(t, ok, "%d: % x: all", at, bad)
+					}
 				}
-				for _, bad := range bads {
-					p := []byte(text[:at] + bad + text[at:])
-					last := at + len(bad) - 1
-					_, ok := utf8stream.State{}.Append(p[:last])
-					require.True(t, ok, "%d: % x: before", at, bad)
-					s, ok := utf8stream.State{}.Append(p[:last+1])
-					require.False(t, ok, "%d: % x", at, bad)
-					require.False(t, s.Complete(), "%d: % x", at, bad)
-					_, ok = utf8stream.State{}.Append(p)
-					require.False(t, ok, "%d: % x: all", at, bad)
-				}
-			}
-		})
-	}
+			})
+		}
+	})
 }
 
 func TestFailureLasts(t *testing.T) {
-	s, ok := utf8stream.State{}.Append([]byte{0xff})
-	require.False(t, ok)
-	for _, next := range append([]string{"", "a", "€", "\x80"}, strings.Repeat("a", 200)) {
-		s, ok = s.Append([]byte(next))
-		require.False(t, ok, "after %q", next)
-		require.False(t, s.Complete(), "after %q", next)
-	}
-	for b := range 256 {
-		_, ok = s.Append([]byte{byte(b)})
-		require.False(t, ok, "after %#x", b)
-	}
+	eachLevel(t, func(t *testing.T) {
+		s, ok := utf8stream.State{}.Append([]byte{0xff})
+		require.False(t, ok)
+		for _, next := range append([]string{"", "a", "€", "\x80"}, strings.Repeat("a", 200)) {
+			s, ok = s.Append([]byte(next))
+			require.False(t, ok, "after %q", next)
+			require.False(t, s.Complete(), "after %q", next)
+		}
+		for b := range 256 {
+			_, ok = s.Append([]byte{byte(b)})
+			require.False(t, ok, "after %#x", b)
+		}
+	})
 }
 
 func TestAppendDoesNotAllocateOrModify(t *testing.T) {
-	for name, text := range texts() {
-		p := []byte(text)
-		require.Zero(t, testing.AllocsPerRun(100, func() {
-			if ok, complete := whole(p); !ok || !complete {
-				panic("valid text refused")
-			}
-		}), name)
-		require.Equal(t, text, string(p), name)
-	}
+	eachLevel(t, func(t *testing.T) {
+		for name, text := range texts() {
+			p := []byte(text)
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				if ok, complete := whole(p); !ok || !complete {
+					panic("valid text refused")
+				}
+			}), name)
+			require.Equal(t, text, string(p), name)
+		}
+	})
 }
 
 // Random texts, half of them damaged, in random pieces.
 func TestRandomPieces(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 6))
-	for range 3000 {
-		p := []byte(randomText(r, r.IntN(300)))
-		if len(p) > 0 && r.IntN(2) == 0 {
-			p[r.IntN(len(p))] ^= 1 << r.IntN(8)
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 6))
+		for range 3000 {
+			p := []byte(randomText(r, r.IntN(300)))
+			if len(p) > 0 && r.IntN(2) == 0 {
+				p[r.IntN(len(p))] ^= 1 << r.IntN(8)
+			}
+			checkAgainstOracles(t, p, r)
 		}
-		checkAgainstOracles(t, p, r)
-	}
+	})
 }
 
 func FuzzAppend(f *testing.F) {
@@ -303,7 +325,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add([]byte("\xf4\x90\x80\x80"), uint64(2))
 	f.Add([]byte(strings.Repeat("a", 70)+"\xe0\x80"), uint64(3))
 	f.Fuzz(func(t *testing.T, p []byte, seed uint64) {
-		checkAgainstOracles(t, p, rand.New(rand.NewPCG(seed, 0)))
+		eachLevel(t, func(t *testing.T) { checkAgainstOracles(t, p, rand.New(rand.NewPCG(seed, 0))) })
 	})
 }
 
