@@ -82,13 +82,14 @@ func (c *Conn) appendInHand(dst []byte, h header) (messageType int, p []byte, er
 	got := p[len(dst):]
 	in.buf.R += headerSize(h)
 	src := in.buf.Bytes()[:size]
+	ascii := false
 	if h.masked {
-		maskCopy(got, src, h.key)
+		_, ascii = maskCopyASCII(got, src, h.key)
 	} else {
 		copy(got, src)
 	}
 	in.buf.R += size
-	if h.opcode == opText && !c.skipUTF8 {
+	if h.opcode == opText && !c.skipUTF8 && !ascii {
 		if s, ok := (utf8stream.State{}).Append(got); !ok || !s.Complete() {
 			return -1, dst, c.violated(errInvalidUTF8)
 		}

@@ -308,9 +308,10 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 	if in.remaining < int64(len(p)) {
 		p = p[:in.remaining]
 	}
+	ascii := false
 	switch {
 	case len(in.bytes()) > 0:
-		n = c.takeInHand(p)
+		n, ascii = c.takeInHand(p)
 	case len(p) >= directRead:
 		in.giveBackIfDrained()
 		if in.corks {
@@ -320,40 +321,42 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 			return 0, c.transportFailed(err)
 		}
 		if c.server {
-			in.key = mask(p[:n], in.key)
+			in.key, ascii = maskCopyASCII(p[:n], p[:n], in.key)
 		}
 	default:
 		if err := c.fill(); err != nil {
 			return 0, err
 		}
-		n = c.takeInHand(p)
+		n, ascii = c.takeInHand(p)
 	}
-	if err := c.received(p[:n]); err != nil {
+	if err := c.received(p[:n], ascii); err != nil {
 		return 0, err
 	}
 	return n, nil
 }
 
-// takeInHand moves bytes in hand to p, which may be those very bytes, unmasked.
-func (c *Conn) takeInHand(p []byte) int {
+// takeInHand moves bytes in hand to p, which may be those very bytes, unmasked. It
+// may know that they are ASCII.
+func (c *Conn) takeInHand(p []byte) (n int, ascii bool) {
 	in := &c.in
 	src := in.bytes()
 	src = src[:min(len(src), len(p))]
 	if c.server {
-		in.key = maskCopy(p, src, in.key)
+		in.key, ascii = maskCopyASCII(p, src, in.key)
 	} else {
 		copy(p, src)
 	}
 	in.buf.R += len(src)
-	return len(src)
+	return len(src), ascii
 }
 
-// received accounts for p, the next bytes of the current frame's payload.
-func (c *Conn) received(p []byte) error {
+// received accounts for p, the next bytes of the current frame's payload. If they
+// are known to be ASCII, all that can be wrong is what they follow.
+func (c *Conn) received(p []byte, ascii bool) error {
 	in := &c.in
 	in.begun = true
 	in.remaining -= int64(len(p))
-	if c.checksUTF8() {
+	if c.checksUTF8() && !(ascii && in.utf8.Complete()) {
 		var ok bool
 		if in.utf8, ok = in.utf8.Append(p); !ok {
 			return c.violated(errInvalidUTF8)
@@ -404,8 +407,8 @@ func (c *Conn) dropMessage() error {
 			}
 			p := in.bytes()
 			p = p[:min(int64(len(p)), in.remaining)]
-			c.takeInHand(p)
-			if err := c.received(p); err != nil {
+			_, ascii := c.takeInHand(p)
+			if err := c.received(p, ascii); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -246,6 +247,24 @@ func TestReadUTF8OverFragments(t *testing.T) {
 		_, _, err = c.ReadMessage()
 		require.Same(t, errInvalidUTF8, err, "a message cannot end inside a character")
 	})
+}
+
+// A piece that is ASCII is wrong where the piece before it ended inside a character.
+func TestReadASCIIInsideACharacter(t *testing.T) {
+	for _, ascii := range []string{"a", strings.Repeat("a", 20_000)} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			go p.send(p.frame(beginText, ascii+"\xce"), p.frame(moreData, "\xba"+ascii), p.frame(moreData, ascii),
+				p.frame(finContinue, "\xce\xba"))
+			_, got, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, ascii+"κ"+ascii+ascii+"κ", string(got))
+
+			bad := slices.Concat(p.frame(beginText, "\xce"), p.frame(moreData, ascii), p.frame(finContinue, "\xba"))
+			go p.Write(bad) // which the failure may cut
+			_, _, err = c.ReadMessage()
+			require.Same(t, errInvalidUTF8, err)
+		})
+	}
 }
 
 func TestReadChecksWhatIsDropped(t *testing.T) {
