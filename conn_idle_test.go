@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
 
 // stackBytes is the memory that stacks of goroutines have.
@@ -27,6 +29,8 @@ func TestIdleConnectionStack(t *testing.T) {
 	case !rawSeams || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64":
 		t.Skip("the frames of this system were not measured")
 	}
+	checkBuffers(t)
+	testnet.CheckGoroutines(t)
 	const conns = 400
 	var u Upgrader
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
