@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed62ce5aa7/websocket/internal/bench/compress/worker"
 	"github.com/seed62ce5aa7/websocket/internal/bench/load"
 	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
 	"github.com/seed62ce5aa7/websocket/internal/bench/servers"
 	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
-	"github.com/seed62ce5aa7/websocket/internal/bench/worker"
 )
 
 // echoConns is how many connections echo at the same time.

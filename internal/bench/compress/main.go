@@ -1,4 +1,4 @@
-// Command bench measures permessage-deflate: this library's codec and
+// Command compress measures permessage-deflate: this library's codec and
 // connections beside those of others, in one run, as markdown on standard
 // output. README.md says how to read it.
 package main
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed62ce5aa7/websocket/internal/bench/worker"
+	"github.com/seed62ce5aa7/websocket/internal/bench/compress/worker"
 )
 
 func main() {

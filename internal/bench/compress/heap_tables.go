@@ -6,10 +6,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/seed62ce5aa7/websocket/internal/bench/compress/worker"
 	"github.com/seed62ce5aa7/websocket/internal/bench/load"
 	"github.com/seed62ce5aa7/websocket/internal/bench/servers"
 	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
-	"github.com/seed62ce5aa7/websocket/internal/bench/worker"
 )
 
 const (

@@ -23,7 +23,7 @@ func writeHeader(w io.Writer, rounds int, least time.Duration) error {
 	fmt.Fprintf(w, "%s, %s/%s, %s, %d processors. ", runtime.Version(), runtime.GOOS, runtime.GOARCH, processor(), runtime.NumCPU())
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return fmt.Errorf("bench: the program does not say what it was built of")
+		return fmt.Errorf("compress: the program does not say what it was built of")
 	}
 	for _, d := range info.Deps {
 		for _, path := range peers {
