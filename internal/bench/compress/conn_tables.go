@@ -39,7 +39,7 @@ func connTable(ps *processes, does string, mode traffic.Mode, baseline string, q
 			continue
 		}
 		g := &group{data: kind, baseline: baseline}
-		for _, l := range servers.All {
+		for _, l := range servers.Compressing {
 			if slices.Contains(l.Modes, mode) {
 				g.entries = append(g.entries, connEntry(ps, does, l.Name, mode, kind))
 			}

@@ -27,7 +27,7 @@ func echoTables(ps *processes) []part {
 	}
 	for _, kind := range []string{"chat", "json256", "json4K", "json64K"} {
 		g := &group{data: kind, baseline: "gws"}
-		for _, l := range servers.All {
+		for _, l := range servers.Compressing {
 			e := &echo{ps: ps, library: l.Name, mode: mode, kind: kind}
 			g.entries = append(g.entries, &entry{name: l.Name, sample: e.sample})
 		}
@@ -60,10 +60,10 @@ func (e *echo) connect() error {
 	if err != nil {
 		return err
 	}
-	if _, err := load.Check(r.Address, e.mode, e.kind, 10); err != nil {
+	if _, err := load.Check(load.Target{Address: r.Address, Mode: e.mode}, e.kind, 10); err != nil {
 		return fmt.Errorf("%s: %w", e.library, err)
 	}
-	e.fleet, err = load.Dial(r.Address, e.mode, e.kind, echoConns)
+	e.fleet, err = load.Dial(load.Target{Address: r.Address, Mode: e.mode}, e.kind, echoConns)
 	return err
 }
 

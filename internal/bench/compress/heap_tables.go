@@ -43,7 +43,7 @@ func (*heapTable) heading() string {
 func (*heapTable) measure(int, time.Duration) error { return nil }
 
 func (t *heapTable) prepare() error {
-	for _, l := range servers.All {
+	for _, l := range servers.Compressing {
 		if l.Name == "ours dense" {
 			continue // levels do not differ in what they keep
 		}
@@ -75,7 +75,7 @@ func serverHeap(library string, mode traffic.Mode) (kept int64, err error) {
 		return 0, err
 	}
 	visit := func(conns int) (*load.Fleet, error) {
-		f, err := load.Dial(server.Address, mode, heapKind, conns)
+		f, err := load.Dial(load.Target{Address: server.Address, Mode: mode}, heapKind, conns)
 		if err == nil {
 			_, err = f.Each(heapMessages)
 		}

@@ -12,12 +12,12 @@ import (
 
 // Check has a server echo the first n messages of a kind on one connection, and
 // compares. compressed is how many of the answers were compressed.
-func Check(address string, mode traffic.Mode, kind string, n int) (compressed int, err error) {
+func Check(to Target, kind string, n int) (compressed int, err error) {
 	messages, err := traffic.Messages(kind)
 	if err != nil {
 		return 0, err
 	}
-	f, err := Dial(address, mode, kind, 1)
+	f, err := Dial(to, kind, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -28,17 +28,23 @@ func Check(address string, mode traffic.Mode, kind string, n int) (compressed in
 		if _, err := c.Write(f.first[i]); err != nil {
 			return compressed, err
 		}
-		payload, rsv1, err := c.readMessage()
+		payload, first, err := c.readMessage()
 		if err != nil {
 			return compressed, err
 		}
+		if opcode := traffic.Opcode(kind); first&0xf != opcode {
+			return compressed, fmt.Errorf("load: message %d has opcode %d, and came back with %d", i, opcode, first&0xf)
+		}
 		got := payload
-		if rsv1 {
+		if to.Bare {
+			m = masked(m)
+		}
+		if first&0x40 != 0 { // RSV1
 			compressed++
 			if got, err = inflate(payload, before); err != nil {
 				return compressed, fmt.Errorf("load: message %d: %w", i, err)
 			}
-			if bits := mode.Bits(); bits != 0 {
+			if bits := to.Mode.Bits(); bits != 0 {
 				before = append(before, got...)
 				before = before[max(0, len(before)-1<<bits):]
 			}
@@ -50,24 +56,34 @@ func Check(address string, mode traffic.Mode, kind string, n int) (compressed in
 	return compressed, nil
 }
 
-func (c *conn) readMessage() (payload []byte, compressed bool, err error) {
-	for first := true; ; first = false {
-		fin, rsv1, length, _, err := readHeader(c.r)
+// readMessage returns a message and the first byte of its first frame.
+func (c *conn) readMessage() (payload []byte, first byte, err error) {
+	for fragments := 0; ; fragments++ {
+		h, err := readHeader(c.r)
 		if err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
 		begin := len(payload)
-		payload = append(payload, make([]byte, length)...)
+		payload = append(payload, make([]byte, h.length)...)
 		if _, err := io.ReadFull(c.r, payload[begin:]); err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
-		if first {
-			compressed = rsv1
+		if fragments == 0 {
+			first = h.first
 		}
-		if fin {
-			return payload, compressed, nil
+		if h.fin() {
+			return payload, first, nil
 		}
 	}
+}
+
+// masked is what the client's key makes of a payload.
+func masked(p []byte) []byte {
+	p = bytes.Clone(p)
+	for i := range p {
+		p[i] ^= traffic.MaskKey[i%len(traffic.MaskKey)]
+	}
+	return p
 }
 
 // inflate decodes a message with a decoder that none of the libraries has made

@@ -8,9 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +34,8 @@ type conn struct {
 	sent int
 }
 
-// Dial connects n times, with the mode, for messages of the kind.
-func Dial(address string, mode traffic.Mode, kind string, n int) (*Fleet, error) {
+// Dial connects n times, for messages of the kind.
+func Dial(to Target, kind string, n int) (*Fleet, error) {
 	messages, err := traffic.Messages(kind)
 	if err != nil {
 		return nil, err
@@ -46,56 +44,17 @@ func Dial(address string, mode traffic.Mode, kind string, n int) (*Fleet, error)
 	for _, m := range messages {
 		f.plain = append(f.plain, int64(len(m)))
 	}
-	if f.first, f.again, err = traffic.Frames(kind, mode); err != nil {
+	if f.first, f.again, err = traffic.Frames(kind, to.Mode); err != nil {
 		return nil, err
 	}
 	for range n {
-		c, err := dial(address, mode)
+		c, err := to.dial(len(messages[0]))
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		f.conns = append(f.conns, c)
 	}
 	return f, nil
-}
-
-// Request is the opening handshake of the mode.
-func Request(mode traffic.Mode) string {
-	s := "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-	if mode.Compresses() {
-		s += "Sec-WebSocket-Extensions: " + mode.Offer() + "\r\n"
-	}
-	return s + "\r\n"
-}
-
-// CheckResponse reads the server's response and says whether it is the mode's.
-func CheckResponse(r *bufio.Reader, mode traffic.Mode) error {
-	response, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("load: the server answered %s", response.Status)
-	}
-	return mode.Check(response.Header.Get("Sec-WebSocket-Extensions"))
-}
-
-func dial(address string, mode traffic.Mode) (*conn, error) {
-	nc, err := net.Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{Conn: nc, r: bufio.NewReaderSize(nc, 16<<10)}
-	if err = c.SetDeadline(time.Now().Add(patience)); err == nil {
-		if _, err = io.WriteString(c, Request(mode)); err == nil {
-			err = CheckResponse(c.r, mode)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
 }
 
 // Close closes all connections.
@@ -163,48 +122,66 @@ func (f *Fleet) echo(c *conn, n *measure.Count) error {
 	return err
 }
 
+// Receive takes one message from each connection.
+func (f *Fleet) Receive() (total measure.Count, err error) {
+	for _, c := range f.conns {
+		wire, err := SkipMessage(c.r)
+		if err != nil {
+			return total, err
+		}
+		total.Add(measure.Count{Messages: 1, Wire: wire})
+	}
+	return total, nil
+}
+
 // SkipMessage reads a message of one or more frames and says how large they are.
 func SkipMessage(r *bufio.Reader) (wire int64, err error) {
 	for {
-		fin, _, length, header, err := readHeader(r)
+		h, err := readHeader(r)
 		if err != nil {
 			return wire, err
 		}
-		if _, err := r.Discard(length); err != nil {
+		if _, err := r.Discard(h.length); err != nil {
 			return wire, err
 		}
-		wire += int64(header + length)
-		if fin {
+		wire += int64(h.size + h.length)
+		if h.fin() {
 			return wire, nil
 		}
 	}
 }
 
-// readHeader reads the header of a server's data frame (RFC 6455 §5.2).
-func readHeader(r *bufio.Reader) (fin, rsv1 bool, length, size int, err error) {
-	h, err := r.Peek(2)
+// A header is that of a server's data frame (RFC 6455 §5.2).
+type header struct {
+	first        byte
+	length, size int // of the payload and the header itself
+}
+
+func (h header) fin() bool { return h.first&0x80 != 0 }
+
+func readHeader(r *bufio.Reader) (h header, err error) {
+	p, err := r.Peek(2)
 	if err != nil {
-		return false, false, 0, 0, err
+		return h, err
 	}
-	first := h[0]
-	if first&0x3f > 2 || h[1] > 127 {
-		return false, false, 0, 0, fmt.Errorf("load: the server sent a frame that begins with %x", h)
+	h = header{first: p[0], length: int(p[1]), size: 2}
+	if h.first&0x3f > 2 || h.length > 127 {
+		return h, fmt.Errorf("load: the server sent a frame that begins with %x", p)
 	}
-	size, length = 2, int(h[1])
-	switch length {
+	switch h.length {
 	case 126:
-		size = 4
-		if h, err = r.Peek(size); err == nil {
-			length = int(binary.BigEndian.Uint16(h[2:]))
+		h.size = 4
+		if p, err = r.Peek(h.size); err == nil {
+			h.length = int(binary.BigEndian.Uint16(p[2:]))
 		}
 	case 127:
-		size = 10
-		if h, err = r.Peek(size); err == nil {
-			length = int(binary.BigEndian.Uint32(h[6:]))
+		h.size = 10
+		if p, err = r.Peek(h.size); err == nil {
+			h.length = int(binary.BigEndian.Uint32(p[6:]))
 		}
 	}
 	if err == nil {
-		_, err = r.Discard(size)
+		_, err = r.Discard(h.size)
 	}
-	return first&0x80 != 0, first&0x40 != 0, length, size, err
+	return h, err
 }

@@ -5,40 +5,55 @@ import (
 	"sync"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
 )
 
-// gorilla has no context takeover.
-var gorilla = Library{Name: "gorilla", Modes: allModes[:2], Handler: gorillaHandler}
+// gorilla has no context takeover. It is used as its documentation has it for
+// many connections: NextReader, a pool of write buffers, prepared messages.
+var gorilla = Library{
+	Name: "gorilla", Modes: allModes[:2], Lax: true, Exclusive: true,
+	Handler: gorillaHandler, Broadcast: gorillaBroadcast,
+}
 
 type gorillaConn struct{ *websocket.Conn }
 
-func (c gorillaConn) Send(p []byte) error { return c.WriteMessage(websocket.TextMessage, p) }
+func (c gorillaConn) Send(kind Kind, p []byte) error { return c.WriteMessage(int(kind), p) }
 
-func gorillaHandler(mode traffic.Mode, on Events) http.Handler {
-	u := websocket.Upgrader{EnableCompression: mode.Compresses(), WriteBufferPool: &sync.Pool{}}
+func gorillaHandler(style Style, on Events) http.Handler {
+	u := websocket.Upgrader{EnableCompression: style.Mode.Compresses(), WriteBufferPool: &sync.Pool{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := u.Upgrade(w, r, nil)
 		if err != nil {
 			return // the response says it
 		}
-		go func() {
+		style.run(func() {
 			defer c.Close()
 			on.Opened(gorillaConn{c})
-			on.Closed(gorillaLoop(gorillaConn{c}, on))
-		}()
+			on.Closed(gorillaConn{c}, gorillaLoop(gorillaConn{c}, on))
+		})
 	})
 }
 
 func gorillaLoop(c gorillaConn, on Events) error {
 	for {
-		_, r, err := c.NextReader()
+		kind, r, err := c.NextReader()
 		if err != nil {
 			return err
 		}
-		if err := deliver(c, r, on); err != nil {
+		if err := deliver(c, Kind(kind), r, on); err != nil {
 			return err
 		}
 	}
+}
+
+func gorillaBroadcast(to []Conn, p []byte) error {
+	m, err := websocket.NewPreparedMessage(websocket.BinaryMessage, p)
+	if err != nil {
+		return err
+	}
+	for _, c := range to {
+		if err := c.(gorillaConn).WritePreparedMessage(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,22 +4,22 @@ import (
 	"net/http"
 
 	"github.com/seed62ce5aa7/websocket"
-	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
 )
 
 var (
-	ours      = Library{Name: "ours", Modes: allModes, Handler: oursHandler(1)}
+	ours      = Library{Name: "ours", Modes: allModes, Handler: oursHandler(1), Broadcast: oursBroadcast}
 	oursDense = Library{Name: "ours dense", Modes: allModes[1:], Handler: oursHandler(6)}
 )
 
 type oursConn struct{ *websocket.Conn }
 
-func (c oursConn) Send(p []byte) error { return c.WriteMessage(websocket.TextMessage, p) }
+func (c oursConn) Send(kind Kind, p []byte) error { return c.WriteMessage(int(kind), p) }
 
-func oursHandler(level int) func(traffic.Mode, Events) http.Handler {
-	return func(mode traffic.Mode, on Events) http.Handler {
+// oursHandler has each connection read into memory of its own.
+func oursHandler(level int) func(Style, Events) http.Handler {
+	return func(style Style, on Events) http.Handler {
 		var u websocket.Upgrader
-		if mode.Compresses() {
+		if mode := style.Mode; mode.Compresses() {
 			takeover := mode.Bits() != 0
 			u.Compression = &websocket.Compression{
 				SendContextTakeover:    takeover,
@@ -35,11 +35,11 @@ func oursHandler(level int) func(traffic.Mode, Events) http.Handler {
 			if err != nil {
 				return // the response says it
 			}
-			go func() {
+			style.run(func() {
 				defer c.Close()
 				on.Opened(oursConn{c})
-				on.Closed(oursLoop(oursConn{c}, on))
-			}()
+				on.Closed(oursConn{c}, oursLoop(oursConn{c}, on))
+			})
 		})
 	}
 }
@@ -47,12 +47,28 @@ func oursHandler(level int) func(traffic.Mode, Events) http.Handler {
 func oursLoop(c oursConn, on Events) error {
 	var p []byte
 	for {
-		var err error
-		if _, p, err = c.AppendMessage(p[:0]); err != nil {
+		var (
+			kind int
+			err  error
+		)
+		if kind, p, err = c.AppendMessage(p[:0]); err != nil {
 			return err
 		}
-		if err := on.Message(c, p); err != nil {
+		if err := on.Message(c, Kind(kind), p); err != nil {
 			return err
 		}
 	}
+}
+
+func oursBroadcast(to []Conn, p []byte) error {
+	m, err := websocket.NewPreparedMessage(websocket.BinaryMessage, p)
+	if err != nil {
+		return err
+	}
+	for _, c := range to {
+		if err := c.(oursConn).WritePreparedMessage(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -14,23 +14,23 @@ func Frames(kind string, mode Mode) (first, again [][]byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return frames(first, mode.Compresses()), frames(again, mode.Compresses()), nil
+	return frames(kind, first, mode.Compresses()), frames(kind, again, mode.Compresses()), nil
 }
 
-// key masks (RFC 6455 §5.3). A server cannot know that it is always the same.
-var key = [4]byte{0x37, 0xfa, 0x21, 0x3d}
+// MaskKey masks (RFC 6455 §5.3). A server cannot know that it is always the same.
+var MaskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-func frames(payloads [][]byte, compressed bool) [][]byte {
+func frames(kind string, payloads [][]byte, compressed bool) [][]byte {
 	all := make([][]byte, len(payloads))
 	for i, p := range payloads {
-		all[i] = appendFrame(make([]byte, 0, len(p)+14), p, compressed)
+		all[i] = appendFrame(make([]byte, 0, len(p)+14), Opcode(kind), p, compressed)
 	}
 	return all
 }
 
-// appendFrame appends a text message in one masked frame (RFC 6455 §5.2).
-func appendFrame(dst, payload []byte, compressed bool) []byte {
-	first := byte(0x81) // FIN, text
+// appendFrame appends a message in one masked frame (RFC 6455 §5.2).
+func appendFrame(dst []byte, opcode byte, payload []byte, compressed bool) []byte {
+	first := 0x80 | opcode // FIN
 	if compressed {
 		first |= 0x40 // RSV1, RFC 7692 §6
 	}
@@ -42,9 +42,9 @@ func appendFrame(dst, payload []byte, compressed bool) []byte {
 	default:
 		dst = binary.BigEndian.AppendUint64(append(dst, first, 0x80|127), uint64(n))
 	}
-	dst = append(dst, key[:]...)
+	dst = append(dst, MaskKey[:]...)
 	for i, c := range payload {
-		dst = append(dst, c^key[i%len(key)])
+		dst = append(dst, c^MaskKey[i%len(MaskKey)])
 	}
 	return dst
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Kinds are the kinds of messages there are.
+// Kinds are the kinds of messages that are compressed. Sized names others.
 var Kinds = []string{"tick", "chat", "json256", "json4K", "json64K", "random64", "random256", "random4K", "random64K"}
 
 // JSON are those of them that can be compressed.
@@ -63,7 +63,7 @@ func messages(kind string) ([][]byte, error) {
 	case "random64K":
 		return repeat(40, func(int) []byte { return r.random(64 << 10) }), nil
 	}
-	return nil, fmt.Errorf("traffic: no messages of kind %q", kind)
+	return r.sized(kind)
 }
 
 func repeat(n int, message func(i int) []byte) [][]byte {

@@ -137,19 +137,19 @@ func openInMemory(library string, mode traffic.Mode) (*inMemory, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(load.Request(mode))))
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(load.Target{Mode: mode}.Request(0))))
 	if err != nil {
 		return nil, err
 	}
 	m := &inMemory{transport: newMemoryConn()}
 	opened := make(chan servers.Conn, 1)
-	l.Handler(mode, servers.Events{
+	l.Handler(servers.Style{Mode: mode}, servers.Events{
 		Opened: func(c servers.Conn) { opened <- c },
-		Message: func(_ servers.Conn, p []byte) error {
+		Message: func(_ servers.Conn, _ servers.Kind, p []byte) error {
 			m.got.Add(measure.Count{Messages: 1, Plain: int64(len(p))})
 			return nil
 		},
-		Closed: func(err error) {
+		Closed: func(_ servers.Conn, err error) {
 			m.failed = err
 			_ = m.transport.Close() // it has no error
 		},
@@ -185,7 +185,7 @@ func write(library string, mode traffic.Mode, kind string, least time.Duration) 
 	return measure.Take(least, func() (n measure.Count, err error) {
 		before := m.transport.sent()
 		for _, p := range messages {
-			if err := m.conn.Send(p); err != nil {
+			if err := m.conn.Send(servers.Text, p); err != nil {
 				return n, err
 			}
 			n.Plain += int64(len(p))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
+	"github.com/seed62ce5aa7/websocket/internal/bench/servers"
 	"github.com/seed62ce5aa7/websocket/internal/bench/traffic"
 )
 
@@ -57,7 +58,7 @@ func Serve(in io.Reader, out io.Writer) error {
 
 // A worker is what the process keeps between requests.
 type worker struct {
-	census *census // of the server that listens
+	crowd *servers.Crowd // of the server that listens
 }
 
 func (w *worker) do(q Request) (r Reply, err error) {
@@ -79,7 +80,7 @@ func (w *worker) do(q Request) (r Reply, err error) {
 	case "now":
 		r.Reading, err = measure.Now()
 	case "heap":
-		w.census.await(q.Open)
+		w.crowd.Await(q.Open)
 		r.Heap = measure.Heap()
 	default:
 		err = errors.New("worker: cannot do that")

@@ -16,7 +16,7 @@ import (
 // TestInMemory measures every library in every mode, which fails if what it
 // reads is not what was sent, and sees that it compresses.
 func TestInMemory(t *testing.T) {
-	for _, l := range servers.All {
+	for _, l := range servers.Compressing {
 		for _, mode := range l.Modes {
 			t.Run(l.Name+"/"+string(mode), func(t *testing.T) {
 				t.Parallel()
