@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bench/measure"
 )
 
 // peers are the modules that this one is measured against.
@@ -20,7 +21,7 @@ var peers = []string{
 
 // writeHeader says what was measured and where.
 func writeHeader(w io.Writer, rounds int, least time.Duration) error {
-	fmt.Fprintf(w, "%s, %s/%s, %s, %d processors. ", runtime.Version(), runtime.GOOS, runtime.GOARCH, processor(), runtime.NumCPU())
+	fmt.Fprintf(w, "%s, %s/%s, %s, %d processors. ", runtime.Version(), runtime.GOOS, runtime.GOARCH, measure.Processor(), runtime.NumCPU())
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return fmt.Errorf("compress: the program does not say what it was built of")
@@ -32,29 +33,6 @@ func writeHeader(w io.Writer, rounds int, least time.Duration) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "compress/flate of the Go release.\n%d rounds, samples of at least %s of processor time; load average %s at the end.\n\n", rounds, least, loadAverage())
+	_, err := fmt.Fprintf(w, "compress/flate of the Go release.\n%d rounds, samples of at least %s of processor time; load average %s at the end.\n\n", rounds, least, measure.LoadAverage())
 	return err
-}
-
-// processor is the model's name, where the system tells.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "an unnamed processor"
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(strings.TrimSpace(name), ": ")
-		}
-	}
-	return "an unnamed processor"
-}
-
-// loadAverage is how many wanted a processor in the last minute.
-func loadAverage() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Fields(string(text))[0]
 }

@@ -1,12 +1,13 @@
 package servers
 
 import (
-	"bufio"
+	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
-	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -41,28 +42,20 @@ func (c bareConn) Send(kind Kind, p []byte) error {
 	return err
 }
 
-// bareHeader is how large the header of a server's frame is (RFC 6455 §5.2).
-func bareHeader(payload int) int {
+// bareHeader appends the header of a server's frame (RFC 6455 §5.2).
+func bareHeader(dst []byte, kind Kind, payload int) []byte {
+	dst = append(dst, 0x80|byte(kind)) // FIN
 	switch {
 	case payload <= 125:
-		return 2
+		return append(dst, byte(payload))
 	case payload <= 65535:
-		return 4
+		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(payload))
 	}
-	return 10
+	return binary.BigEndian.AppendUint64(append(dst, 127), uint64(payload))
 }
 
 func bareFrame(dst []byte, kind Kind, p []byte) []byte {
-	dst = append(dst, 0x80|byte(kind)) // FIN
-	switch bareHeader(len(p)) {
-	case 2:
-		dst = append(dst, byte(len(p)))
-	case 4:
-		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(len(p)))
-	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(len(p)))
-	}
-	return append(dst, p...)
+	return append(bareHeader(dst, kind, len(p)), p...)
 }
 
 func bareListen(style Style, on Events) (address string, err error) {
@@ -97,19 +90,28 @@ func bareServe(nc net.Conn, on Events) {
 }
 
 // bareShake reads the request, behind which nothing comes before it is answered,
-// and keeps nothing of it.
+// and looks for the one thing in it.
 func bareShake(c net.Conn) (payload int, err error) {
-	r, err := http.ReadRequest(bufio.NewReaderSize(c, 1<<10))
-	if err != nil {
-		return 0, err
+	var request []byte
+	for !bytes.HasSuffix(request, []byte("\r\n\r\n")) {
+		if len(request) == cap(request) {
+			request = slices.Grow(request, 512)
+		}
+		n, err := c.Read(request[len(request):cap(request)])
+		if err != nil {
+			return 0, err
+		}
+		request = request[:len(request)+n]
 	}
-	if payload, err = strconv.Atoi(r.FormValue(traffic.BarePayload)); err != nil {
+	_, value, _ := bytes.Cut(request, []byte("?"+traffic.BarePayload+"="))
+	value, _, _ = bytes.Cut(value, []byte(" "))
+	if payload, err = strconv.Atoi(string(value)); err != nil {
 		return 0, err
 	}
 	if payload < 0 || payload > 1<<30 {
 		return 0, errors.New("servers: bare has no such messages")
 	}
-	_, err = c.Write([]byte(switching))
+	_, err = io.WriteString(c, switching)
 	return payload, err
 }
 
@@ -117,9 +119,9 @@ func bareShake(c net.Conn) (payload int, err error) {
 // for it.
 func bareEcho(c net.Conn, payload int) error {
 	const key = 4
-	answer := bareHeader(payload) + payload
+	header := bareHeader(nil, Binary, payload)
+	answer := len(header) + payload
 	frame := answer + key
-	header := bareFrame(nil, Binary, make([]byte, payload))[:bareHeader(payload)]
 	buffer := make([]byte, max(frame, 16<<10))
 	have := 0
 	for {
@@ -132,7 +134,7 @@ func bareEcho(c net.Conn, payload int) error {
 		if whole == 0 {
 			continue
 		}
-		// The first answer stays where it is, so that one alone is not copied.
+		// The first payload stays where it is, so that one alone is not copied.
 		end := key
 		for at := 0; at < whole; at += frame {
 			copy(buffer[end:], header)

@@ -1,6 +1,9 @@
 package servers
 
-import "net/http"
+import (
+	"io"
+	"net/http"
+)
 
 // hijack is the limit for handshakes through net/http: a handler that takes the
 // connection over, writes an answer that is always the same, and waits for the
@@ -16,7 +19,7 @@ func hijackHandler(style Style, on Events) http.Handler {
 		style.run(func() {
 			defer nc.Close()
 			c := bareConn{nc}
-			_, err := nc.Write([]byte(switching))
+			_, err := io.WriteString(nc, switching)
 			on.Opened(c)
 			if err == nil {
 				var p [16]byte

@@ -30,7 +30,7 @@ func listen(t *testing.T, l servers.Library, style servers.Style) (load.Target, 
 // TestCompressedEcho has every library echo in every mode that it can do; what is
 // so large that some send it in several frames, in one of them.
 func TestCompressedEcho(t *testing.T) {
-	for _, l := range append(slices.Clone(servers.All), servers.Compressing...) {
+	for _, l := range append(slices.Clone(servers.All), servers.Compressing[1]) { // which is not in All
 		if l.Name == "bare" {
 			continue // it answers as binary, and messages of one length
 		}
