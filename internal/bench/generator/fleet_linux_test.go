@@ -19,7 +19,7 @@ var request = load.Target{Mode: traffic.Plain}.Request(0)
 
 // library starts a server that echoes.
 func library(t *testing.T, name string) (address string, crowd *servers.Crowd) {
-	l, err := servers.Find(name)
+	l, err := servers.Find(name, servers.All, servers.Limits)
 	require.NoError(t, err)
 	crowd = servers.NewCrowd(true)
 	address, err = l.Listen(servers.Style{Mode: traffic.Plain}, crowd.Echo())

@@ -45,7 +45,7 @@ func Serve(order string, in io.Reader, out io.Writer) error {
 	}
 	s := server{crowd: servers.NewCrowd(o.Keep)}
 	var err error
-	if s.library, err = servers.Find(o.Library); err != nil {
+	if s.library, err = servers.Find(o.Library, servers.All, servers.Limits); err != nil {
 		return err
 	}
 	if o.TLS {

@@ -2,7 +2,6 @@ package servers
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -20,7 +19,7 @@ import (
 // are as many as those of a WebSocket server, but payloads go back as they were
 // masked.
 var bare = Library{
-	Name: "bare", Modes: []traffic.Mode{traffic.Plain}, Lax: true, Without: []Place{InHandler},
+	Name: "bare", Modes: []traffic.Mode{traffic.Plain}, Lax: true, Without: []Place{InHandler}, WithoutTLS: true,
 	Own: bareListen, Broadcast: bareBroadcast,
 }
 
@@ -58,13 +57,10 @@ func bareFrame(dst []byte, kind Kind, p []byte) []byte {
 	return append(bareHeader(dst, kind, len(p)), p...)
 }
 
-func bareListen(style Style, on Events) (address string, err error) {
+func bareListen(_ Style, on Events) (address string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
-	}
-	if style.TLS != nil {
-		listener = tls.NewListener(listener, style.TLS)
 	}
 	go func() {
 		for {

@@ -6,17 +6,20 @@ import (
 	"github.com/seed62ce5aa7/websocket"
 )
 
+// ours reads as gorilla is made to, into memory from a pool, which for large
+// messages is memory that the processor has at hand. Of compression it is measured
+// with memory of each connection's own.
 var (
-	ours      = Library{Name: "ours", Modes: allModes, Handler: oursHandler(1), Broadcast: oursBroadcast}
-	oursDense = Library{Name: "ours dense", Modes: allModes[1:], Handler: oursHandler(6)}
+	ours      = Library{Name: "ours", Modes: allModes, Handler: oursHandler(1, oursPooled), Broadcast: oursBroadcast}
+	oursOwn   = Library{Name: "ours", Modes: allModes, Handler: oursHandler(1, oursAppended)}
+	oursDense = Library{Name: "ours dense", Modes: allModes[1:], Handler: oursHandler(6, oursAppended)}
 )
 
 type oursConn struct{ *websocket.Conn }
 
 func (c oursConn) Send(kind Kind, p []byte) error { return c.WriteMessage(int(kind), p) }
 
-// oursHandler has each connection read into memory of its own.
-func oursHandler(level int) func(Style, Events) http.Handler {
+func oursHandler(level int, loop func(oursConn, Events) error) func(Style, Events) http.Handler {
 	return func(style Style, on Events) http.Handler {
 		var u websocket.Upgrader
 		if mode := style.Mode; mode.Compresses() {
@@ -38,13 +41,25 @@ func oursHandler(level int) func(Style, Events) http.Handler {
 			style.run(func() {
 				defer c.Close()
 				on.Opened(oursConn{c})
-				on.Closed(oursConn{c}, oursLoop(oursConn{c}, on))
+				on.Closed(oursConn{c}, loop(oursConn{c}, on))
 			})
 		})
 	}
 }
 
-func oursLoop(c oursConn, on Events) error {
+func oursPooled(c oursConn, on Events) error {
+	for {
+		kind, r, err := c.NextReader()
+		if err != nil {
+			return err
+		}
+		if err := deliver(c, Kind(kind), r, on); err != nil {
+			return err
+		}
+	}
+}
+
+func oursAppended(c oursConn, on Events) error {
 	var p []byte
 	for {
 		var (

@@ -86,16 +86,19 @@ type Library struct {
 var (
 	// Compressing are the libraries of which compression is measured, in the order
 	// in which they are.
-	Compressing = []Library{ours, oursDense, gorilla, coder, gws}
+	Compressing = []Library{oursOwn, oursDense, gorilla, coder, gws}
 
 	// All are all libraries, in the order in which their speed is measured: the last
 	// is the limit that they have.
 	All = []Library{ours, gorilla, coder, gobwas, gws, nbio, xnet, bare}
+
+	// Limits are what others are compared with.
+	Limits = []Library{bare, hijack}
 )
 
-// Find returns the library of that name.
-func Find(name string) (Library, error) {
-	for _, list := range [][]Library{Compressing, All, {hijack}} {
+// Find returns the library of that name in one of the lists.
+func Find(name string, lists ...[]Library) (Library, error) {
+	for _, list := range lists {
 		for _, l := range list {
 			if l.Name == name {
 				return l, nil

@@ -7,7 +7,7 @@ import (
 
 // listen has a library echo, on a port of the loopback.
 func (w *worker) listen(library string, mode traffic.Mode) (address string, err error) {
-	l, err := servers.Find(library)
+	l, err := servers.Find(library, servers.Compressing)
 	if err != nil {
 		return "", err
 	}

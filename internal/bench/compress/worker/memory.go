@@ -133,7 +133,7 @@ type inMemory struct {
 }
 
 func openInMemory(library string, mode traffic.Mode) (*inMemory, error) {
-	l, err := servers.Find(library)
+	l, err := servers.Find(library, servers.Compressing)
 	if err != nil {
 		return nil, err
 	}
