@@ -55,22 +55,12 @@ func (c *conn) receive(p []byte) (messages int, err error) {
 
 // begin takes a header, or what there is of it, and returns what follows.
 func (c *conn) begin(p []byte) ([]byte, error) {
-	for size := 2; ; {
-		n := copy(c.header[c.have:size], p)
-		c.have, p = c.have+n, p[n:]
-		if c.have < size {
+	for c.have < c.headerSize() {
+		n := copy(c.header[c.have:c.headerSize()], p)
+		if n == 0 {
 			return p, nil
 		}
-		switch length := c.header[1]; {
-		case size > 2:
-		case length == 126:
-			size = 4
-			continue
-		case length == 127:
-			size = 10
-			continue
-		}
-		break
+		c.have, p = c.have+n, p[n:]
 	}
 	first, length := c.header[0], uint64(c.header[1])
 	if first&0x3f > 2 || length > 127 {
@@ -84,6 +74,18 @@ func (c *conn) begin(p []byte) ([]byte, error) {
 	}
 	c.have, c.payload, c.fin = 0, length, first&0x80 != 0
 	return p, nil
+}
+
+// headerSize is what the header takes, as far as that is known.
+func (c *conn) headerSize() int {
+	switch {
+	case c.have < 2:
+	case c.header[1] == 126:
+		return 4
+	case c.header[1] == 127:
+		return 10
+	}
+	return 2
 }
 
 // read reads what there is, as far as it fits.

@@ -3,7 +3,6 @@ package generator_test
 import (
 	"io"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -128,35 +127,6 @@ func scripted(t *testing.T, answer string, writes ...string) (address string) {
 		}
 	}()
 	return listener.Addr().String()
-}
-
-// TestMessagesAreCounted has frames of every size of length, cut everywhere, in
-// fragments and empty.
-func TestMessagesAreCounted(t *testing.T) {
-	stream := "\x02\x03abc" + "\x00\x00" + "\x80\x02de" + // one message in fragments
-		"\x82\x00" + "\xc2\x01z" + // an empty one, one that is compressed
-		"\x82\x7e\x00\x80" + strings.Repeat("x", 128) +
-		"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + strings.Repeat("y", 1<<16)
-	for _, size := range []int{1, 2, 3, 5, 1 << 20} {
-		var writes []string
-		for i := 0; i < len(stream); i += size {
-			end := min(i+size, len(stream))
-			if i > 200 {
-				end = len(stream)
-			}
-			writes = append(writes, stream[i:end])
-			if end == len(stream) {
-				break
-			}
-		}
-		f, err := generator.Open(scripted(t, switching, writes...), request, 1)
-		require.NoError(t, err)
-		f.Play([][]byte{[]byte("hello")}, 1, 5)
-		tally, err := f.Run(0, 0)
-		require.NoError(t, err)
-		require.Equal(t, 5, tally.Messages)
-		require.NoError(t, f.Close())
-	}
 }
 
 func TestServersThatAreWrong(t *testing.T) {

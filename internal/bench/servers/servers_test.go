@@ -170,6 +170,17 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
+// TestCheckCompares has a server that answers text as binary.
+func TestCheckCompares(t *testing.T) {
+	l, err := servers.Find("bare", servers.Limits)
+	require.NoError(t, err)
+	to, _ := listen(t, l, servers.Style{Mode: traffic.Plain})
+	_, err = load.Check(to, traffic.Sized("binary", 512), 2)
+	require.NoError(t, err)
+	_, err = load.Check(to, traffic.Sized("ascii", 512), 2)
+	require.ErrorContains(t, err, "has opcode 1, and came back with 2")
+}
+
 // TestHijack shakes hands with what does nothing else.
 func TestHijack(t *testing.T) {
 	l, err := servers.Find("hijack", servers.Limits)
