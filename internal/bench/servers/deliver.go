@@ -14,8 +14,18 @@ var messages = sync.Pool{New: func() any {
 
 // deliver reads a message into pooled memory and tells of it.
 func deliver(c Conn, kind Kind, r io.Reader, on Events) error {
+	m, err := gather(r)
+	if err == nil {
+		err = on.Message(c, kind, *m)
+	}
+	messages.Put(m)
+	return err
+}
+
+// gather is apart from what is done with the message, so that the one does not
+// need stack while the other does.
+func gather(r io.Reader) (*[]byte, error) {
 	pooled := messages.Get().(*[]byte)
-	defer messages.Put(pooled)
 	p := (*pooled)[:0]
 	for {
 		if len(p) == cap(p) {
@@ -23,11 +33,12 @@ func deliver(c Conn, kind Kind, r io.Reader, on Events) error {
 		}
 		n, err := r.Read(p[len(p):cap(p)])
 		p = p[:len(p)+n]
-		if err == io.EOF {
+		if err != nil {
 			*pooled = p
-			return on.Message(c, kind, p)
-		} else if err != nil {
-			return err
+			if err == io.EOF {
+				err = nil
+			}
+			return pooled, err
 		}
 	}
 }
