@@ -46,8 +46,8 @@ func (l *lab) steadily(measure func() (window, error)) (window, error) {
 }
 
 // watch measures a window of what goes on for so long as it is told to.
-func (l *lab) watch(p *host.Process, goOn func(time.Duration) (generator.Tally, error)) (w window, err error) {
-	if _, err := goOn(l.window / 5); err != nil {
+func (l *lab) watch(c competitor, p *host.Process, goOn func(time.Duration) (generator.Tally, error)) (w window, err error) {
+	if _, err := goOn(l.warmUp(c)); err != nil {
 		return w, err
 	}
 	before, err := l.read(p)
@@ -70,6 +70,15 @@ func (l *lab) watch(p *host.Process, goOn func(time.Duration) (generator.Tally, 
 		p99:     t.Latencies.Quantile(.99),
 		foreign: float64(busy-server-client) / float64(after.when.Sub(before.when)),
 	}, nil
+}
+
+// warmUp is for how long a server runs before. A command may have to compile what
+// it runs, as Node does.
+func (l *lab) warmUp(c competitor) time.Duration {
+	if c.command != nil {
+		return 3 * l.window
+	}
+	return l.window / 5
 }
 
 type reading struct {
@@ -127,7 +136,7 @@ func (e echo) run(l *lab, c competitor) (window, error) {
 		}
 		defer f.Close()
 		f.Play(frames, e.conns, e.depth)
-		return l.watch(p, func(d time.Duration) (generator.Tally, error) { return f.Run(d, e.conns*e.depth) })
+		return l.watch(c, p, func(d time.Duration) (generator.Tally, error) { return f.Run(d, e.conns*e.depth) })
 	})
 }
 

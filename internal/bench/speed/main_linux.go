@@ -29,7 +29,7 @@ func main() {
 func measureAll() error {
 	quick := flag.Bool("quick", false, "three rounds of short windows, with fewer sizes and connections, whatever the other flags say of those")
 	rounds := flag.Int("rounds", 15, "rounds; the budgets are meant for 15")
-	window := flag.Duration("window", 200*time.Millisecond, "for how long is measured at a time; a fifth of it goes before")
+	window := flag.Duration("window", 200*time.Millisecond, "for how long is measured at a time")
 	only := flag.String("only", "", "measure only the tables whose heading contains this")
 	libs := flag.String("libs", "", "measure only these, separated by commas")
 	var also commands

@@ -114,7 +114,7 @@ func broadcast(quick bool) *table {
 		contests: []*contest{{name: fmt.Sprint(conns), budget: 1.05, run: func(l *lab, c competitor) (window, error) {
 			o := many(c, true)
 			return l.session(c, o, traffic.Sized("binary", payload), conns, func(p *host.Process, f *generator.Fleet) (window, error) {
-				return l.watch(p, func(d time.Duration) (sum generator.Tally, err error) {
+				return l.watch(c, p, func(d time.Duration) (sum generator.Tally, err error) {
 					for begin := time.Now(); sum.Messages == 0 || sum.Elapsed < d; sum.Elapsed = time.Since(begin) {
 						if err := p.Tell(host.Broadcast, conns, payload); err != nil {
 							return sum, err
@@ -150,7 +150,7 @@ func writers(quick bool) *table {
 				if err := p.Do(host.Write, goroutines, payload); err != nil {
 					return window{}, err
 				}
-				return l.watch(p, func(d time.Duration) (generator.Tally, error) { return f.Receive(d, 1) })
+				return l.watch(c, p, func(d time.Duration) (generator.Tally, error) { return f.Receive(d, 1) })
 			})
 		}})
 	}
@@ -197,7 +197,7 @@ func handshakes() *table {
 					return w, err
 				}
 				defer f.Close()
-				return l.watch(p, func(d time.Duration) (generator.Tally, error) { return f.Run(d, 1) })
+				return l.watch(c, p, func(d time.Duration) (generator.Tally, error) { return f.Run(d, 1) })
 			})
 		}}},
 	}
