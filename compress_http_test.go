@@ -37,8 +37,8 @@ func TestCompressionIsNegotiatedOverHTTP(t *testing.T) {
 			&Compression{false, true, 15, 9, 1000, 9}, &Compression{true, false, 9, 15, 10, 4}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			testnet.CheckGoroutines(t)
 			checkBuffers(t)
+			testnet.CheckGoroutines(t)
 			serving, served := make(chan *Conn, 1), make(chan struct{})
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				ws, err := c.u.Upgrade(w, r, nil)

@@ -22,8 +22,8 @@ func TestConnSize(t *testing.T) {
 func eachMode(t *testing.T, f func(t *testing.T, c *Conn, p *peer)) {
 	for _, m := range modes {
 		t.Run(m.String(), func(t *testing.T) {
-			testnet.CheckGoroutines(t)
 			checkBuffers(t)
+			testnet.CheckGoroutines(t)
 			c, p := m.pair(t)
 			f(t, c, p)
 		})

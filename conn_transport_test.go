@@ -92,8 +92,8 @@ func eachTransport(t *testing.T, f func(t *testing.T, client, server net.Conn)) 
 			if network == "unix" && runtime.GOOS == "windows" {
 				t.Skip("the paths of temporary folders are too long for sockets there")
 			}
-			testnet.CheckGoroutines(t)
 			checkBuffers(t)
+			testnet.CheckGoroutines(t)
 			a, b := realPair(t, network)
 			f(t, a, b)
 		})

@@ -264,8 +264,8 @@ func TestProxyPrograms(t *testing.T) {
 		for _, p := range []pxProgram{pxTinyproxy(auth), pxSquid(auth), pxMicrosocks(auth)} {
 			t.Run(fmt.Sprintf("%s/auth=%t", p.name, auth), func(t *testing.T) {
 				p.find(t)
-				testnet.CheckGoroutines(t)
 				checkBuffers(t)
+				testnet.CheckGoroutines(t)
 				certificate, roots := testCertificate(t)
 				target := pxListen(t, certificate)
 				through := url.URL{Scheme: p.scheme, Host: p.start(t, certificate)}

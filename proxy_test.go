@@ -447,8 +447,8 @@ func (p *pxProxy) listen(t testing.TB) *url.URL {
 // Behind a proxy that does no TLS the connection is a socket as any other, and
 // read as one; and after refusals nothing is left of it.
 func TestSocketsThroughProxies(t *testing.T) {
-	testnet.CheckGoroutines(t)
 	checkBuffers(t)
+	testnet.CheckGoroutines(t)
 	for _, scheme := range []string{"http", "socks5"} {
 		p := &pxProxy{scheme: scheme, user: "u", password: "p"}
 		u := p.listen(t)
