@@ -310,11 +310,11 @@ func TestReadersKeepNoClosedConn(t *testing.T) {
 	open := func() (*Conn, io.Reader) {
 		ours, theirs := testnet.Pipe()
 		c := newConn(ours, connOptions{server: true})
-		_, err := theirs.Write(wireFrame(finText, true, "{} "))
+		_, err := theirs.Write(wireFrame(finText, true, "{}  "))
 		require.NoError(t, err)
 		_, r, err := c.NextReader()
 		require.NoError(t, err)
-		_, err = io.ReadFull(r, make([]byte, 3)) // not to io.EOF, as a json.Decoder does
+		_, err = io.ReadFull(r, make([]byte, 3)) // not to the end, as a json.Decoder does
 		require.NoError(t, err)
 		return c, r
 	}

@@ -93,5 +93,9 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	return c.readPayload(p)
+	n, err = c.readPayload(p)
+	if err == nil && in.remaining == 0 && in.fin {
+		c.endMessage() // so that the Read that finds the end need not look at the connection
+	}
+	return n, err
 }
