@@ -154,10 +154,43 @@ func (e exception) covers(role, id string) bool {
 	})
 }
 
+// A choice is the cases that are to run.
+type choice struct {
+	ids           []string // each of them, in the suite's order
+	cases, except []string // the same, as the suite's specification has it
+}
+
+// choose returns the cases that match one of the patterns, and none of those
+// excepted. The suite is asked for "*" where that is all that is known of it, and
+// not for a list, so that the gate sees a case that it does not know.
+func (exp *expectations) choose(cases, except []string) (*choice, error) {
+	with, err := exp.selectCases(cases)
+	if err != nil {
+		return nil, err
+	}
+	without, err := exp.selectCases(except)
+	if err != nil {
+		return nil, err
+	}
+	c := &choice{cases: with, except: without}
+	if len(with) == len(exp.ids) {
+		c.cases = []string{"*"}
+	}
+	for _, id := range with {
+		if !slices.Contains(without, id) {
+			c.ids = append(c.ids, id)
+		}
+	}
+	if len(c.ids) == 0 {
+		return nil, fmt.Errorf("of the cases %q none is left without %q", cases, except)
+	}
+	return c, nil
+}
+
 // selectCases returns the cases that match any of the patterns, in the suite's
 // order. A pattern that matches none is an error.
 func (exp *expectations) selectCases(patterns []string) ([]string, error) {
-	var ids []string
+	ids := []string{} // and not null, in a specification
 	chosen := make(map[string]bool)
 	for _, pattern := range patterns {
 		found := false

@@ -65,6 +65,33 @@ func TestSelectCases(t *testing.T) {
 	require.ErrorContains(t, err, `no case matches "1.1.3"`)
 }
 
+func TestChoose(t *testing.T) {
+	exp := parse(t, small)
+	for name, tt := range map[string]struct {
+		cases, except []string
+		want          choice
+	}{
+		"all":             {[]string{"*"}, nil, choice{exp.ids, []string{"*"}, []string{}}},
+		"some":            {[]string{"2.*"}, nil, choice{[]string{"2.1", "2.2"}, []string{"2.1", "2.2"}, []string{}}},
+		"all but some":    {[]string{"*"}, []string{"12.*", "1.*"}, choice{[]string{"2.1", "2.2"}, []string{"*"}, []string{"1.1.1", "1.1.2", "12.1.1"}}},
+		"some but one":    {[]string{"2.*"}, []string{"2.1"}, choice{[]string{"2.2"}, []string{"2.1", "2.2"}, []string{"2.1"}}},
+		"excepted anyway": {[]string{"2.*"}, []string{"12.*"}, choice{[]string{"2.1", "2.2"}, []string{"2.1", "2.2"}, []string{"12.1.1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := exp.choose(tt.cases, tt.except)
+			require.NoError(t, err)
+			require.Equal(t, &tt.want, got)
+		})
+	}
+
+	_, err := exp.choose([]string{"2.1"}, []string{"2.*"})
+	require.ErrorContains(t, err, "none is left")
+	_, err = exp.choose(nil, nil)
+	require.ErrorContains(t, err, "none is left")
+	_, err = exp.choose([]string{"*"}, []string{"3.*"})
+	require.ErrorContains(t, err, `no case matches "3.*"`)
+}
+
 // What this file lets pass is part of the library's promise: outside of the
 // compression sections nothing but the three cases that the suite itself calls
 // informational.

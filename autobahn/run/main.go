@@ -31,6 +31,8 @@ type role struct {
 
 func main() {
 	cases := flag.String("cases", "*", "comma-separated `patterns` of the cases to run, such as 1.*,6.4.1")
+	except := flag.String("except", "", "comma-separated `patterns` of the cases not to run")
+	folder := flag.String("reports", ".", "`folder` of autobahn/reports for these reports; what is in it is removed")
 	limit := flag.Duration("timeout", 25*time.Minute, "how long everything may take")
 	flag.Parse()
 
@@ -40,7 +42,7 @@ func main() {
 	defer cancel()
 
 	begin := time.Now()
-	mismatches, err := run(ctx, strings.Split(*cases, ","))
+	mismatches, err := run(ctx, patterns(*cases), patterns(*except), *folder)
 	took := time.Since(begin).Round(time.Second)
 	switch {
 	case err != nil:
@@ -55,9 +57,18 @@ func main() {
 	os.Exit(1)
 }
 
-// run runs the cases that match the patterns in both roles, prints a summary,
-// and returns a line for each case that is not as expected.
-func run(ctx context.Context, patterns []string) ([]string, error) {
+// patterns splits a flag's value.
+func patterns(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
+// run runs the cases that match one of the patterns, and none of those excepted,
+// in both roles. It prints a summary and returns a line for each case that is
+// not as expected.
+func run(ctx context.Context, cases, except []string, folder string) ([]string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return nil, err
@@ -66,18 +77,15 @@ func run(ctx context.Context, patterns []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := exp.selectCases(patterns)
+	chosen, err := exp.choose(cases, except)
 	if err != nil {
 		return nil, err
 	}
-	// The whole suite is asked for as such, and not by a list of what is known
-	// of it, so that the gate sees a case that it does not know.
-	spec := []string{"*"}
-	if len(ids) < len(exp.ids) {
-		spec = ids
-	}
 
-	reports := filepath.Join(root, "autobahn", "reports")
+	if !filepath.IsLocal(folder) {
+		return nil, fmt.Errorf("the folder %q is outside of autobahn/reports", folder)
+	}
+	reports := filepath.Join(root, "autobahn", "reports", folder)
 	if err := os.RemoveAll(reports); err != nil {
 		return nil, err
 	}
@@ -88,13 +96,13 @@ func run(ctx context.Context, patterns []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("autobahn: %d of the %d cases of suite %s, both roles, with %s\n", len(ids), len(exp.ids), exp.suite, s.about)
+	fmt.Printf("autobahn: %d of the %d cases of suite %s, both roles, with %s\n", len(chosen.ids), len(exp.ids), exp.suite, s.about)
 
 	roles := []*role{
 		{name: roleServer, agent: "websocket-server", outdir: "servers"},
 		{name: roleClient, agent: "websocket-client", outdir: "clients"},
 	}
-	if err := runSuite(ctx, s, root, spec, roles[0], roles[1]); err != nil {
+	if err := runSuite(ctx, s, root, chosen, roles[0], roles[1]); err != nil {
 		return nil, err
 	}
 
@@ -103,14 +111,14 @@ func run(ctx context.Context, patterns []string) ([]string, error) {
 		if r.report, err = readReport(filepath.Join(reports, r.outdir, "index.json")); err != nil {
 			return nil, err
 		}
-		mismatches = append(mismatches, exp.check(r.name, r.agent, ids, r.report)...)
+		mismatches = append(mismatches, exp.check(r.name, r.agent, chosen.ids, r.report)...)
 	}
 	return mismatches, writeSummary(os.Stdout, roles)
 }
 
 // runSuite builds the two programs under test and runs the suite against both
 // of them, side by side. Nothing it started is left when it returns.
-func runSuite(ctx context.Context, s *suite, root string, spec []string, server, client *role) (err error) {
+func runSuite(ctx context.Context, s *suite, root string, chosen *choice, server, client *role) (err error) {
 	bin, err := os.MkdirTemp("", "websocket-autobahn")
 	if err != nil {
 		return err
@@ -129,9 +137,10 @@ func runSuite(ctx context.Context, s *suite, root string, spec []string, server,
 		return err
 	}
 	fuzzingServer, err := s.start(ctx, "fuzzingserver", map[string]any{
-		"url":    "ws://" + addr,
-		"outdir": client.outdir,
-		"cases":  spec,
+		"url":           "ws://" + addr,
+		"outdir":        client.outdir,
+		"cases":         chosen.cases,
+		"exclude-cases": chosen.except,
 	})
 	if err != nil {
 		return err
@@ -152,9 +161,10 @@ func runSuite(ctx context.Context, s *suite, root string, spec []string, server,
 	}
 
 	fuzzingClient, err := s.start(ctx, "fuzzingclient", map[string]any{
-		"servers": []map[string]any{{"url": url, "agent": server.agent}},
-		"outdir":  server.outdir,
-		"cases":   spec,
+		"servers":       []map[string]any{{"url": url, "agent": server.agent}},
+		"outdir":        server.outdir,
+		"cases":         chosen.cases,
+		"exclude-cases": chosen.except,
 	})
 	if err != nil {
 		return err
