@@ -68,6 +68,26 @@ func TestWaitingMessagesGoOutTogether(t *testing.T) {
 	}
 }
 
+// Whoever comes later joins the batch that came last, and no other.
+func TestBatchBehindAFullBatch(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		first, results := p.writersBehind(c, 0, 16, 5000)
+		require.Equal(t, 2, waiting(c))
+		p.ours.Out().SetBuffer(1000) // the first message and part of the full batch
+		synctest.Wait()
+		require.NoError(t, <-first)
+		require.Equal(t, 1, waiting(c))
+		late := make(chan error, 1)
+		go func() { late <- c.WriteMessage(TextMessage, []byte("late")) }()
+		synctest.Wait()
+		require.Equal(t, 1, waiting(c), "in the second batch")
+		p.ours.Out().SetBuffer(200_000)
+		wantAll(t, 16, results, func(err error) { require.NoError(t, err) })
+		require.NoError(t, <-late)
+		wantNothingKept(t, c)
+	})
+}
+
 // A write that fails is the error of all whose messages were in it, and the reason why
 // those that wait behind it fail.
 func TestFailedBatchReachesItsWriters(t *testing.T) {

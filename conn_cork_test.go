@@ -203,6 +203,52 @@ func TestCorkedMessagesGoOutInTime(t *testing.T) {
 	})
 }
 
+// Somebody who leads for long and sends nothing does not keep them.
+func TestCorkedMessagesGoOutBehindALeader(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		require.NoError(t, c.lead(false, nil, writeDeadline{}))
+		time.Sleep(corkTime * 3 / 2) // by the bubble's clock
+		p.wantSilence("they cannot go out")
+		c.follow()
+		time.Sleep(corkTime)
+		synctest.Wait()
+		require.NotZero(t, p.Buffered())
+		p.want("soon", finText, "corked")
+		wantNothingKept(t, c)
+	})
+}
+
+// An answer is kept for a complete message only: the rest of any other may take long.
+func TestAnswersAreNotKeptForPartOfAMessage(t *testing.T) {
+	for name, behind := range map[string]func(p *peer) []byte{
+		"nothing":           func(*peer) []byte { return nil },
+		"part of a header":  func(p *peer) []byte { return p.frame(finText, "further")[:1] },
+		"part of a payload": func(p *peer) []byte { b := p.frame(finText, "further"); return b[:len(b)-1] },
+		"a fragment":        func(p *peer) []byte { return p.frame(beginText, "further") },
+		"a ping":            func(p *peer) []byte { return p.frame(finPing, "further") },
+		"a close frame":     func(p *peer) []byte { return p.frame(finClose, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				messages, frames := p.pipelined(2)
+				p.send(append(frames, behind(p))...)
+				writes := p.writes()
+				for _, m := range messages {
+					require.NoError(t, echoWays[0].echo(c))
+					if m == messages[0] {
+						p.wantSilence("kept for the second one")
+					}
+				}
+				require.Equal(t, 1, p.writes()-writes)
+				for _, m := range messages {
+					p.want("at once", finText, m)
+				}
+			})
+		})
+	}
+}
+
 // A program that goes on to read is asked for nothing more: what it wrote goes out
 // before the read waits.
 func TestCorkedMessagesGoOutBeforeAReadWaits(t *testing.T) {
@@ -407,6 +453,30 @@ func TestOwnDeadlineBehindBlockedCorkedMessages(t *testing.T) {
 			wantNothingKept(t, c)
 		})
 	}
+}
+
+// Nor is anything kept while somebody waits, who would be held up by it.
+func TestNothingIsCorkedWhileAFrameWaits(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		require.NoError(t, c.lead(false, nil, writeDeadline{})) // as for a message that is to be compressed
+		start := time.Now()
+		pinged := make(chan error)
+		go func() { pinged <- c.WriteControl(PingMessage, nil, start.Add(time.Second)) }()
+		synctest.Wait()
+		c.in.more.Store(true)
+		sent := make(chan error)
+		go func() {
+			defer c.follow()
+			sent <- c.sendSmall(header{fin: true, opcode: opText}, []byte("sent at once"))
+		}()
+		require.Equal(t, errWriteTimeout, <-pinged)
+		require.Equal(t, time.Second, time.Since(start))
+		p.unblockWrites()
+		p.want("sent", finText, "sent at once")
+		require.NoError(t, <-sent)
+		wantNothingKept(t, c)
+	})
 }
 
 // A pong is kept behind the messages that are, and goes out with them.
@@ -840,6 +910,51 @@ func TestWriteDeadlineThatPassesCorkedMessages(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, c.SetWriteDeadline(time.Time{}))
 		wantTimeout(t, c.WriteMessage(TextMessage, nil))
+	})
+}
+
+// A deadline that passes before a byte of a message went out sticks if what is lost with
+// it are messages that were kept, and does not if those are out.
+func TestWriteDeadlineOfAMessageBehindCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		p.corked(c)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
+		err := c.WriteMessage(TextMessage, []byte("with it"))
+		wantTimeout(t, err)
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		require.Same(t, err, c.WriteMessage(TextMessage, nil))
+	})
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corkedFull(c)
+		p.blockWrites(c.out.corking.buf.W)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
+		wantTimeout(t, c.WriteMessage(TextMessage, []byte(ascii(200))))
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		for range 4 {
+			_, _, err := p.next()
+			require.NoError(t, err)
+		}
+		p.unblockWrites()
+		require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+		p.want("nothing is cut", finText, "next")
+	})
+}
+
+// SetWriteDeadline interrupts what goes out by itself too.
+func TestSetWriteDeadlineReachesCorkedMessages(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(3)
+		p.corked(c)
+		time.Sleep(corkTime) // by the bubble's clock
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, c.SetWriteDeadline(start))
+		synctest.Wait()
+		require.NoError(t, c.SetWriteDeadline(time.Time{}))
+		wantTimeout(t, c.WriteMessage(TextMessage, nil))
+		require.Zero(t, time.Since(start))
+		wantNothingKept(t, c)
 	})
 }
 
