@@ -65,7 +65,7 @@
 // # JSON and prepared messages
 //
 // [Conn.WriteJSON] and [Conn.ReadJSON] send and receive a value in a message. A
-// [PreparedMessage] is framed once and sent to many connections with
+// [PreparedMessage] is compressed once and sent to many connections with
 // [Conn.WritePreparedMessage].
 //
 // # Compression
@@ -120,6 +120,17 @@
 // pieces of 1,000 go out in frames of 17,000, 17,000 and 6,000 bytes, and with a
 // WriteBufferSize of 40,000 in one. Of a compressed message each fragment is what
 // was gathered, and no more. WriteMessage does not depend on it.
+//
+// # Messages that go out together
+//
+// Small messages, up to 16 KiB, that wait for the same write go out in one piece, so many
+// goroutines that write to one connection cost less than their writes. And when many
+// messages have come in one piece, the answers go out in one: a small message that is
+// written while a further message is complete and ready to be read is kept for the next.
+// It goes out with that, before any other frame, before a read waits for more to come,
+// with Close, and after 100 µs at the latest. If it cannot be sent, the next write
+// returns the error. [Conn.NetConn] ends this for its connection, since what is written
+// past the library must not overtake.
 //
 // A handler that returns after Upgrade, and leaves the connection to a goroutine
 // of its own, gives back the HTTP server's stack and request.
