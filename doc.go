@@ -121,6 +121,9 @@
 // WriteBufferSize of 40,000 in one. Of a compressed message each fragment is what
 // was gathered, and no more. WriteMessage does not depend on it.
 //
+// A handler that returns after Upgrade, and leaves the connection to a goroutine
+// of its own, gives back the HTTP server's stack and request.
+//
 // # Messages that go out together
 //
 // Small messages, up to 16 KiB, that wait for the same write go out in one piece, so many
@@ -131,9 +134,6 @@
 // with Close, and after 100 µs at the latest. If it cannot be sent, the next write
 // returns the error. [Conn.NetConn] ends this for its connection, since what is written
 // past the library must not overtake.
-//
-// A handler that returns after Upgrade, and leaves the connection to a goroutine
-// of its own, gives back the HTTP server's stack and request.
 //
 // # Origin
 //
