@@ -641,6 +641,33 @@ func TestCloseLosesCorkedMessages(t *testing.T) {
 	}
 }
 
+// A hookSeam lets a test take the place of tryWrite.
+type hookSeam struct {
+	seam
+	try func(p []byte) int
+}
+
+func (s hookSeam) tryWrite(p []byte) int { return s.try(p) }
+
+// Where Close sends part of a frame only, no other write goes on behind it, though the
+// transport is not closed yet.
+func TestNothingGoesOutBehindWhatCloseLost(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		behind := make(chan error, 1)
+		mem := c.transport.seam
+		c.transport.seam = hookSeam{mem, func(b []byte) int {
+			c.transport.seam = mem
+			go func() { behind <- c.WriteMessage(TextMessage, []byte("behind")) }()
+			synctest.Wait() // until it waits
+			return mem.tryWrite(b[:3])
+		}}
+		require.Equal(t, errCorkedLost, c.uncorkToClose())
+		require.ErrorIs(t, <-behind, net.ErrClosed)
+		require.Equal(t, 3, p.Buffered())
+	})
+}
+
 // A deadline of an earlier write that had to wait stays on the socket, and passes
 // there. It is none for what Close sends.
 func TestCloseSendsCorkedMessagesBehindAnOldDeadline(t *testing.T) {
