@@ -80,7 +80,8 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // connection; its deadlines are better set by the methods of Conn.
 //
 // The first call ends what the connection does to send small messages together
-// (see [Conn.WriteMessage]).
+// (see [Conn.WriteMessage]), and waits up to 250 ms until those that are kept have gone
+// out.
 func (c *Conn) NetConn() net.Conn {
 	c.stopCorking()
 	return c.transport.Conn

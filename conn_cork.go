@@ -236,15 +236,17 @@ func (out *writeHalf) waitForUncorked() error {
 	return k.err
 }
 
-// stopCorking ends corking for good, as somebody may write past the connection.
+// stopCorking ends corking for good, as somebody may write past the connection. What is
+// corked is given closeTime to go out: who asks may want to close a connection whose peer
+// does not read.
 func (c *Conn) stopCorking() {
 	if c.transport.Conn == nil {
 		return
 	}
 	if buf := c.out.endCorking(); buf != nil {
-		defer c.follow()
-		_ = c.sendCorked(buf) // the error sticks
+		go c.sendCorkedAndFollow(buf)
 	}
+	_ = c.out.waitForUncorked() // the error sticks
 }
 
 // endCorking is leadCorked, and nothing is corked after.

@@ -859,6 +859,24 @@ func TestNetConnEndsCorking(t *testing.T) {
 	}
 }
 
+// A program that wants to close a connection whose peer does not read is not held up for
+// as long as a write would be.
+func TestNetConnOfABlockedTransport(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.corked(c)
+		p.blockWrites(3)
+		start := time.Now()
+		require.Equal(t, c.transport.Conn, c.NetConn())
+		require.Equal(t, closeTime, time.Since(start))
+		require.Equal(t, c.transport.Conn, c.NetConn())
+		require.Equal(t, closeTime, time.Since(start), "in all")
+		p.unblockWrites()
+		p.want("what was corked goes on", finText, "corked")
+		require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+		p.want("and so does the connection", finText, "next")
+	})
+}
+
 // Up to 64 KiB are kept, and a write that would be more waits for the transport.
 func TestCorkedMessagesAreBounded(t *testing.T) {
 	for _, size := range []int{300, 1000, 10_000, smallFrame} {
