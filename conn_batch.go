@@ -15,6 +15,10 @@ const (
 	fullBatch = 64<<10 + headerRoom
 )
 
+// isSmall reports whether a frame of a type and with n bytes of payload may go out together
+// with others.
+func isSmall(op opcode, n int) bool { return op.isData() && n <= smallFrame }
+
 // A batch is the frames of small messages whose writers all wait for the write half.
 // They go out in one piece: the first of the writers waits in the queue, and sends what
 // has come together by the time that it leads.

@@ -76,7 +76,7 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case c.sendBits == 0 && op.isData() && len(data) <= smallFrame:
+	case c.sendBits == 0 && isSmall(op, len(data)):
 		return c.writeSmall(header{fin: true, opcode: op}, data)
 	}
 	return c.writeMessage(op, data)
@@ -114,7 +114,7 @@ func checkOutgoing(messageType int, payload []byte) (opcode, error) {
 
 // writeFrame takes the write half, sends one frame and lets go.
 func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
-	if h.opcode.isData() && len(payload) <= smallFrame {
+	if isSmall(h.opcode, len(payload)) {
 		return c.writeSmall(h, payload)
 	}
 	if err := c.lead(h.opcode.isControl(), nil, d); err != nil {
@@ -126,7 +126,7 @@ func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
 
 // sendWhole sends a message in one frame. The caller leads.
 func (c *Conn) sendWhole(h header, payload []byte, d writeDeadline) error {
-	if h.opcode.isData() && len(payload) <= smallFrame {
+	if isSmall(h.opcode, len(payload)) {
 		return c.sendSmall(h, payload)
 	}
 	buf := emptied(bufpool.Get(bufpool.Size))

@@ -291,7 +291,7 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 // sendGathered is sendFrame, but a whole small message may go out with others. The
 // caller leads.
 func (c *Conn) sendGathered(h header, buf *bufpool.Buffer, rest []byte) error {
-	if h.fin && h.opcode.isData() && h.opcode != opContinuation && len(rest) == 0 && len(buf.Bytes()) <= smallFrame {
+	if h.fin && h.opcode != opContinuation && len(rest) == 0 && isSmall(h.opcode, len(buf.Bytes())) {
 		return c.sendSmall(h, buf.Bytes())
 	}
 	return c.sendFrame(h, buf, rest, writeDeadline{})

@@ -37,25 +37,20 @@ func writeHeader(w io.Writer, l *lab, rounds int, notes []string) error {
 }
 
 func writeBudgets(w io.Writer, parts []part) {
-	fmt.Fprintln(w, "### Budgets")
-	fmt.Fprintln(w)
-	row{"what", "budget", "ours (95 %)", "verdict"}.write(w)
-	fmt.Fprintln(w, "|---|---|--:|---|")
-	for _, p := range parts {
-		for _, r := range p.budgets() {
-			r.write(w)
-		}
-	}
-	fmt.Fprintln(w)
+	writeSummary(w, "Budgets", row{"what", "budget", "ours (95 %)", "verdict"}, parts, part.budgets)
 }
 
 func writeNotFirst(w io.Writer, parts []part) {
-	fmt.Fprintln(w, "### Where ours is not first")
-	fmt.Fprintln(w)
-	row{"what", "who is ahead", "ours takes × that (95 %)", "beyond noise"}.write(w)
+	writeSummary(w, "Where ours is not first", row{"what", "who is ahead", "ours takes × that (95 %)", "beyond noise"}, parts, part.notFirst)
+}
+
+// writeSummary writes a table of what each part has to say to one question.
+func writeSummary(w io.Writer, title string, head row, parts []part, rows func(part) []row) {
+	fmt.Fprintf(w, "### %s\n\n", title)
+	head.write(w)
 	fmt.Fprintln(w, "|---|---|--:|---|")
 	for _, p := range parts {
-		for _, r := range p.notFirst() {
+		for _, r := range rows(p) {
 			r.write(w)
 		}
 	}
