@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -47,25 +48,48 @@ func (s loopSeam) gathers() bool                            { return true }
 func (s loopSeam) writeBoth(a, b []byte) (n int, err error) { return len(a) + len(b), nil }
 
 // BenchmarkEcho is what the library adds to the system calls of a server that echoes: for
-// messages that come one at a time, and many at once.
+// messages that come one at a time, and many at once, and for both ways to read without
+// memory for each.
 func BenchmarkEcho(b *testing.B) {
-	for _, tc := range []struct{ size, depth int }{{16, 1}, {125, 1}, {512, 1}, {4 << 10, 1}, {64 << 10, 1}, {32, 8}, {32, 32}, {32, 128}} {
-		b.Run(fmt.Sprintf("%dB/%d", tc.size, tc.depth), func(b *testing.B) {
-			frame := wireFrame(finBinary, true, ascii(tc.size))
-			conn := &loopConn{batch: bytes.Repeat(frame, tc.depth)}
-			c := newConn(conn, connOptions{server: true})
-			c.transport.seam = loopSeam{conn}
-			buf := make([]byte, 0, 64<<10)
-			b.ReportAllocs()
-			for b.Loop() {
-				messageType, p, err := c.AppendMessage(buf)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if err := c.WriteMessage(messageType, p); err != nil {
-					b.Fatal(err)
-				}
+	pooled := sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 128<<10)) }}
+	ways := map[string]func(c *Conn) error{
+		"AppendMessage": func(c *Conn) error {
+			buf := pooled.Get().(*bytes.Buffer)
+			defer pooled.Put(buf)
+			messageType, p, err := c.AppendMessage(buf.AvailableBuffer())
+			if err != nil {
+				return err
 			}
-		})
+			return c.WriteMessage(messageType, p)
+		},
+		"NextReader": func(c *Conn) error {
+			messageType, r, err := c.NextReader()
+			if err != nil {
+				return err
+			}
+			buf := pooled.Get().(*bytes.Buffer)
+			defer pooled.Put(buf)
+			buf.Reset()
+			if _, err := buf.ReadFrom(r); err != nil {
+				return err
+			}
+			return c.WriteMessage(messageType, buf.Bytes())
+		},
+	}
+	for _, tc := range []struct{ size, depth int }{{16, 1}, {125, 1}, {512, 1}, {4 << 10, 1}, {64 << 10, 1}, {32, 8}, {32, 32}, {32, 128}} {
+		for name, echo := range ways {
+			b.Run(fmt.Sprintf("%s/%dB/%d", name, tc.size, tc.depth), func(b *testing.B) {
+				frame := wireFrame(finBinary, true, ascii(tc.size))
+				conn := &loopConn{batch: bytes.Repeat(frame, tc.depth)}
+				c := newConn(conn, connOptions{server: true})
+				c.transport.seam = loopSeam{conn}
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := echo(c); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -1,10 +1,6 @@
 package websocket
 
-import (
-	"math"
-
-	"github.com/seed62ce5aa7/websocket/internal/utf8stream"
-)
+import "math"
 
 const (
 	// firstRoom is how much memory a message may take with its first bytes,
@@ -47,56 +43,10 @@ func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) 
 	if err := c.awaitMessage(); err != nil {
 		return -1, dst, err
 	}
-	if h, ok := c.wholeInHand(dst); ok {
-		return c.appendInHand(dst, h)
+	if op, payload, key, ok := c.wholeInHand(dst); ok {
+		return c.appendInHand(dst, op, payload, key)
 	}
 	return c.appendMessage(dst)
-}
-
-// wholeInHand reports whether what comes next is a message that is in hand, in one frame,
-// and that nothing is wrong with or special about: as small ones mostly are.
-func (c *Conn) wholeInHand(dst []byte) (h header, ok bool) {
-	in := &c.in
-	if in.opcode != 0 || in.buf == nil || c.closed.Load() {
-		return header{}, false
-	}
-	b := in.buf.Bytes()
-	h, n := parseHeader(b)
-	limit := c.readLimit.Load()
-	switch {
-	case n == 0 || h.length > uint64(len(b)-n) || limit > 0 && int64(h.length) > limit,
-		!h.fin || h.rsv != 0 || !h.opcode.isData() || len(dst) > 0 && uint64(cap(dst)-len(dst)) < h.length:
-		return header{}, false
-	}
-	return h, checkHeader(h, headerState{server: c.server}) == nil
-}
-
-// appendInHand is appendMessage for the message with the header h that is wholly in hand.
-func (c *Conn) appendInHand(dst []byte, h header) (messageType int, p []byte, err error) {
-	in := &c.in
-	size := int(h.length)
-	if cap(dst)-len(dst) < size {
-		dst = make([]byte, 0, size)
-	}
-	p = dst[:len(dst)+size]
-	got := p[len(dst):]
-	in.buf.R += headerSize(h)
-	src := in.buf.Bytes()[:size]
-	ascii := false
-	if h.masked {
-		_, ascii = maskCopyASCII(got, src, h.key)
-	} else {
-		copy(got, src)
-	}
-	in.buf.R += size
-	if h.opcode == opText && !c.skipUTF8 && !ascii {
-		if s, ok := (utf8stream.State{}).Append(got); !ok || !s.Complete() {
-			return -1, dst, c.violated(errInvalidUTF8)
-		}
-	}
-	in.giveBackIfDrained()
-	in.lookAhead()
-	return int(h.opcode), p, nil
 }
 
 func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {

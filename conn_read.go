@@ -162,17 +162,6 @@ func (c *Conn) transportFailed(err error) error {
 	return err
 }
 
-// awaitMessage waits, where nothing is in hand of the next message, until there is. It
-// does what fill would be called for later, and has less on the stack while it waits:
-// with 2 KiB, which is what a goroutine begins with, an idle connection costs 4 KB, and
-// with the next size 6.
-func (c *Conn) awaitMessage() error {
-	if c.in.opcode != 0 || c.in.buf != nil {
-		return nil
-	}
-	return c.fill()
-}
-
 // fill waits for more bytes. It holds a buffer meanwhile only if there are
 // bytes in hand already, the start of a frame whose rest is to come; or, at a
 // seam that would bring the rest in small pieces, once the payload has begun.
@@ -429,22 +418,5 @@ func (c *Conn) endMessage() {
 	in.endReader(io.EOF)
 	in.gathered = nil
 	in.endInflation()
-	in.lookAhead()
-}
-
-// lookAhead is called between messages, to know whether there is a further one.
-func (in *readHalf) lookAhead() {
-	if more := in.hasMessage(); more != in.more.Load() {
-		in.corks = in.corks || more
-		in.more.Store(more)
-	}
-}
-
-// hasMessage reports whether the bytes in hand begin with a complete message.
-func (in *readHalf) hasMessage() bool {
-	if in.buf == nil {
-		return false
-	}
-	h, n := parseHeader(in.buf.Bytes())
-	return n > 0 && h.fin && h.opcode.isData() && uint64(len(in.buf.Bytes())-n) >= h.length
+	c.lookAhead()
 }

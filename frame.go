@@ -109,6 +109,35 @@ func parseHeader(b []byte) (h header, n int) {
 	return h, n
 }
 
+// parseWhole is parseHeader and checkHeader at once, for the message that most are: in one
+// frame of less than 64 KiB, not compressed, and wholly in b, where its payload is
+// b[start:end]. For any other, and for one that is wrong, start is 0.
+func parseWhole(b []byte, masked bool) (op opcode, start, end int) {
+	if len(b) < 2 || b[0] != finBit|TextMessage && b[0] != finBit|BinaryMessage {
+		return 0, 0, 0
+	}
+	start = 2
+	size := int(b[1])
+	if masked {
+		size ^= maskBit // so that one without it is too long
+		start += 4
+	}
+	switch {
+	case size < 126:
+	case size == 126 && len(b) >= 4:
+		if size = int(binary.BigEndian.Uint16(b[2:])); size < 126 {
+			return 0, 0, 0
+		}
+		start += 2
+	default:
+		return 0, 0, 0
+	}
+	if end = start + size; end > len(b) {
+		return 0, 0, 0
+	}
+	return opcode(b[0] &^ finBit), start, end
+}
+
 // appendHeader appends h to dst, its length in the shortest form.
 func appendHeader(dst []byte, h header) []byte {
 	first, mask := byte(h.opcode)|h.rsv, byte(0)

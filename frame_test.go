@@ -92,6 +92,34 @@ func TestParseHeaderReadsEveryHeader(t *testing.T) {
 	})
 }
 
+func TestParseWholeTakesWhatTheOthersTake(t *testing.T) {
+	whole := 0
+	eachWireHeader(func(w wireHeader) {
+		if w.length > 1<<17 {
+			w.length = 1 << 17
+		}
+		b := append(w.bytes[:len(w.bytes):len(w.bytes)], make([]byte, w.length+1)...)
+		for _, server := range []bool{true, false} {
+			for _, have := range []int{len(b), len(b) - 1, len(b) - 2, len(w.bytes), len(w.bytes) - 1, 1, 0} {
+				if have < 0 || have > len(b) {
+					continue
+				}
+				h, n := parseHeader(b[:have])
+				want := n > 0 && checkHeader(h, headerState{server: server}) == nil && h.fin && h.opcode.isData() &&
+					h.length < 1<<16 && n+int(h.length) <= have
+				op, start, end := parseWhole(b[:have], server)
+				if (start != 0) != want || want && (op != h.opcode || start != n || end != n+int(h.length)) {
+					t.Fatalf("% x, %d bytes, server %t: opcode %d, payload %d:%d; the header is %+v", w.bytes, have, server, op, start, end, h)
+				}
+				if want {
+					whole++
+				}
+			}
+		}
+	})
+	require.Positive(t, whole)
+}
+
 // brokenRules is the oracle of checkHeader: it knows nothing of how that one
 // decides, and names every rule of RFC 6455 §5 and RFC 7692 §6 that the header
 // breaks.
