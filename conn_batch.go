@@ -31,11 +31,10 @@ type batch struct {
 
 // writeSmall sends a data frame with up to smallFrame bytes of payload: by itself, behind
 // those that are corked, or in a batch.
-func (c *Conn) writeSmall(h header, payload []byte) error {
+func (c *Conn) writeSmall(start frameStart, payload []byte) error {
 	if c.transport.Conn == nil {
 		return errNoConn
 	}
-	c.finishHeader(&h, len(payload))
 	out := &c.out
 	out.mu.Lock()
 	if err := out.reasonNot(writeDeadline{}); err != nil {
@@ -45,22 +44,22 @@ func (c *Conn) writeSmall(h header, payload []byte) error {
 	switch {
 	case out.stream != nil: // that may take long, and each waits for as long as it may itself
 		out.mu.Unlock()
-		return c.leadAndSend(h, payload)
+		return c.leadAndSend(start, payload)
 	case out.state != writeIdle:
-		return c.join(h, payload)
-	case c.cork(h, payload):
+		return c.join(start, payload)
+	case c.cork(start, payload):
 		out.mu.Unlock()
 		return nil
 	}
 	out.state = writeLeading
 	corked := out.takeCorked()
 	out.mu.Unlock()
-	buf, ok := withRoom(corked, h)
+	buf, ok := withRoom(corked, c.frameSize(len(payload)))
 	if !ok {
 		defer c.follow()
-		return c.sendBehind(corked, h, payload)
+		return c.sendBehind(corked, start, payload)
 	}
-	addFrame(buf, h, payload)
+	c.addFrame(buf, start, payload)
 	// What is nearly always done without waiting is done here, with little on the stack.
 	n := c.transport.seam.tryWrite(buf.Bytes())
 	if n < len(buf.Bytes()) {
@@ -78,28 +77,28 @@ func (c *Conn) finishSmall(buf *bufpool.Buffer, n int, begun bool) error {
 	return c.sendBoth(nil, buf.Bytes()[n:], writeDeadline{}, begun)
 }
 
-func (c *Conn) leadAndSend(h header, payload []byte) error {
+func (c *Conn) leadAndSend(start frameStart, payload []byte) error {
 	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
 	}
 	defer c.follow()
-	return c.sendSmall(h, payload)
+	return c.sendSmall(start, payload)
 }
 
 // join has a frame go out in the batch that waits last, or in a new one. The caller holds mu,
 // which join unlocks.
-func (c *Conn) join(h header, payload []byte) error {
+func (c *Conn) join(start frameStart, payload []byte) error {
 	out := &c.out
 	b := out.batch
 	if b == nil {
-		return c.beginBatch(h, payload)
+		return c.beginBatch(start, payload)
 	}
-	buf, ok := withRoom(b.buf, h)
+	buf, ok := withRoom(b.buf, c.frameSize(len(payload)))
 	b.buf = buf
 	if !ok {
-		return c.beginBatch(h, payload)
+		return c.beginBatch(start, payload)
 	}
-	addFrame(buf, h, payload)
+	c.addFrame(buf, start, payload)
 	b.owner.since = time.Now()
 	out.mu.Unlock()
 	<-b.done
@@ -108,10 +107,10 @@ func (c *Conn) join(h header, payload []byte) error {
 
 // beginBatch waits, as the owner of a new batch, until it can be sent. The caller holds
 // mu, which beginBatch unlocks.
-func (c *Conn) beginBatch(h header, payload []byte) (err error) {
+func (c *Conn) beginBatch(start frameStart, payload []byte) (err error) {
 	out := &c.out
 	b := &batch{buf: bufpool.Get(bufpool.Size), done: make(chan struct{})}
-	addFrame(b.buf, h, payload)
+	c.addFrame(b.buf, start, payload)
 	out.batch = b
 	err = out.wait(&b.owner, writeDeadline{})
 	if out.batch == b {
@@ -140,24 +139,23 @@ func (c *Conn) sendBatch(b *batch) error {
 }
 
 // sendSmall is writeSmall for who leads.
-func (c *Conn) sendSmall(h header, payload []byte) error {
-	c.finishHeader(&h, len(payload))
+func (c *Conn) sendSmall(start frameStart, payload []byte) error {
 	out := &c.out
 	out.mu.Lock()
-	if c.cork(h, payload) {
+	if c.cork(start, payload) {
 		out.mu.Unlock()
 		return nil
 	}
 	corked := out.takeCorked()
 	out.mu.Unlock()
-	return c.sendBehind(corked, h, payload)
+	return c.sendBehind(corked, start, payload)
 }
 
 // sendBehind sends a frame, and in one piece with it what was corked before, which may be
 // nothing. The caller leads.
-func (c *Conn) sendBehind(corked *bufpool.Buffer, h header, payload []byte) error {
+func (c *Conn) sendBehind(corked *bufpool.Buffer, start frameStart, payload []byte) error {
 	begun := corked != nil
-	buf, ok := withRoom(corked, h)
+	buf, ok := withRoom(corked, c.frameSize(len(payload)))
 	if !ok {
 		if err := c.sendCorked(corked); err != nil {
 			return err
@@ -165,14 +163,13 @@ func (c *Conn) sendBehind(corked *bufpool.Buffer, h header, payload []byte) erro
 		buf, begun = bufpool.Get(bufpool.Size), false
 	}
 	defer bufpool.Put(buf)
-	addFrame(buf, h, payload)
+	c.addFrame(buf, start, payload)
 	return c.send(buf.Bytes(), writeDeadline{}, begun)
 }
 
-// withRoom returns a buffer with what buf holds and room for a frame behind it; or buf as
+// withRoom returns a buffer with what buf holds and room for need bytes behind it; or buf as
 // it is, if it would become too large. A nil buf holds nothing.
-func withRoom(buf *bufpool.Buffer, h header) (_ *bufpool.Buffer, ok bool) {
-	need := headerSize(h) + int(h.length)
+func withRoom(buf *bufpool.Buffer, need int) (_ *bufpool.Buffer, ok bool) {
 	switch {
 	case buf == nil:
 		return bufpool.Get(bufpool.Size), true
@@ -187,23 +184,19 @@ func withRoom(buf *bufpool.Buffer, h header) (_ *bufpool.Buffer, ok bool) {
 	return larger, true
 }
 
-// addFrame puts a frame behind what buf holds, where there is room for it.
-func addFrame(buf *bufpool.Buffer, h header, payload []byte) {
-	begin := len(appendHeader(buf.Data[:buf.W], h))
-	buf.W = begin + len(payload)
-	if h.masked {
-		maskCopy(buf.Data[begin:buf.W], payload, h.key)
-	} else {
-		copy(buf.Data[begin:buf.W], payload)
-	}
-}
+// frameSize is the size of a frame that addFrame adds.
+func (c *Conn) frameSize(payload int) int { return headerSize(payload, !c.server) + payload }
 
-// finishHeader makes h the header of a frame with a payload of n bytes. A client masks
+// addFrame puts a frame behind what buf holds, where there is room for it. A client masks
 // each with a new key (RFC 6455 §5.3).
-func (c *Conn) finishHeader(h *header, n int) {
-	h.length = uint64(n)
-	h.masked = !c.server
-	if h.masked {
-		h.key = newMaskKey()
+func (c *Conn) addFrame(buf *bufpool.Buffer, start frameStart, payload []byte) {
+	if c.server {
+		begin := len(appendHeader(buf.Data[:buf.W], start, len(payload), false, 0))
+		buf.W = begin + copy(buf.Data[begin:], payload)
+		return
 	}
+	key := newMaskKey()
+	begin := len(appendHeader(buf.Data[:buf.W], start, len(payload), true, key))
+	buf.W = begin + len(payload)
+	maskCopy(buf.Data[begin:buf.W], payload, key)
 }

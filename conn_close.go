@@ -37,7 +37,7 @@ func (c *Conn) setCloseState(s closeState) bool {
 // sendClose tells the peer why we end the connection, in as much of replyWait
 // as the write half and the transport need.
 func (c *Conn) sendClose(code int, reason string) {
-	_ = c.writeFrame(header{fin: true, opcode: opClose}, FormatCloseMessage(code, reason), deadlineIn(replyWait))
+	_ = c.writeFrame(whole(opClose), FormatCloseMessage(code, reason), deadlineIn(replyWait))
 }
 
 // Close closes the transport without sending a close frame: to say goodbye

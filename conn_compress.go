@@ -105,11 +105,11 @@ func (c *Conn) sendContext() *deflate.Context {
 // frames, and becomes one of those once it was sent; else compression does not
 // hold up other writers.
 func (c *Conn) writeMessage(op opcode, data []byte) error {
-	h := header{fin: true, opcode: op}
+	start := whole(op)
 	level, compresses := c.compresses(op, len(data))
 	switch {
 	case !compresses:
-		return c.writeFrame(h, data, writeDeadline{})
+		return c.writeFrame(start, data, writeDeadline{})
 	case len(data) > bufpool.Largest-headerRoom:
 		return c.writeInPieces(op, data)
 	}
@@ -125,15 +125,16 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 		defer c.follow()
 	}
 	payload := data
-	buf := c.compressed(&h, data, ctx, level)
+	buf := c.compressed(data, ctx, level)
 	if buf != nil {
+		start |= rsv1Bit
 		defer bufpool.Put(buf)
 		payload = buf.Bytes()
 	}
 	if ctx == nil {
-		return c.writeFrame(h, payload, writeDeadline{})
+		return c.writeFrame(start, payload, writeDeadline{})
 	}
-	err := c.sendWhole(h, payload, writeDeadline{})
+	err := c.sendWhole(start, payload, writeDeadline{})
 	if err == nil && buf != nil {
 		ctx.Commit(data)
 	}
@@ -154,9 +155,9 @@ func (c *Conn) writeInPieces(op opcode, data []byte) error {
 	return err
 }
 
-// compressed returns a buffer with data, compressed as the payload of a frame with
-// header h, which then says so; or nil, if that is not worth it.
-func (c *Conn) compressed(h *header, data []byte, ctx *deflate.Context, level deflate.Level) *bufpool.Buffer {
+// compressed returns a buffer with data, compressed as the payload of a frame, which has
+// to say so; or nil, if that is not worth it.
+func (c *Conn) compressed(data []byte, ctx *deflate.Context, level deflate.Level) *bufpool.Buffer {
 	buf := emptied(bufpool.Get(headerRoom + len(data)))
 	d := deflate.GetDeflater()
 	defer deflate.PutDeflater(d)
@@ -166,7 +167,6 @@ func (c *Conn) compressed(h *header, data []byte, ctx *deflate.Context, level de
 		return nil
 	}
 	buf.W += len(out)
-	h.rsv = rsv1Bit
 	return buf
 }
 
@@ -187,19 +187,19 @@ func (c *Conn) newPieces(op opcode) *pieces {
 	return nil
 }
 
-// fragment returns a buffer with data, compressed as the payload of a frame with
-// header h; or nil where data begins the message, which is then to be sent as it
+// fragment returns a buffer with data, compressed as the payload of a frame with this
+// start; or nil where data begins the message, which is then to be sent as it
 // is. The caller leads.
-func (p *pieces) fragment(c *Conn, h *header, data []byte) *bufpool.Buffer {
-	begins := h.opcode != opContinuation
+func (p *pieces) fragment(c *Conn, start frameStart, data []byte) *bufpool.Buffer {
+	begins := start.opcode() != opContinuation
 	if begins {
 		p.ctx = c.sendContext()
 	}
-	if begins && h.fin {
-		if _, ok := c.compresses(h.opcode, len(data)); !ok {
+	if begins && start.fin() {
+		if _, ok := c.compresses(start.opcode(), len(data)); !ok {
 			return nil
 		}
-		return c.compressed(h, data, p.ctx, p.level)
+		return c.compressed(data, p.ctx, p.level)
 	}
 	if p.ctx == nil {
 		p.ctx, p.temporary = deflate.GetContext(int(c.sendBits)), true
@@ -207,13 +207,10 @@ func (p *pieces) fragment(c *Conn, h *header, data []byte) *bufpool.Buffer {
 	buf := emptied(bufpool.Get(headerRoom + deflate.MaxPiece(len(data))))
 	d := deflate.GetDeflater()
 	defer deflate.PutDeflater(d)
-	buf.W += len(d.AppendPiece(buf.Data[buf.W:buf.W], data, p.ctx, &p.stream, p.level, h.fin))
-	if begins {
-		if len(buf.Bytes()) >= len(data) {
-			bufpool.Put(buf)
-			return nil
-		}
-		h.rsv = rsv1Bit
+	buf.W += len(d.AppendPiece(buf.Data[buf.W:buf.W], data, p.ctx, &p.stream, p.level, start.fin()))
+	if begins && len(buf.Bytes()) >= len(data) {
+		bufpool.Put(buf)
+		return nil
 	}
 	return buf
 }

@@ -34,7 +34,7 @@ type corking struct {
 
 // cork keeps a data frame for later if that is right, and reports whether it did. The
 // caller holds mu, and either leads or could.
-func (c *Conn) cork(h header, payload []byte) bool {
+func (c *Conn) cork(start frameStart, payload []byte) bool {
 	out := &c.out
 	if !c.in.more.Load() || out.uncorked || out.waiters.first != nil || out.err != nil {
 		return false
@@ -49,10 +49,10 @@ func (c *Conn) cork(h header, payload []byte) bool {
 	if k.buf == nil {
 		k.timer.Reset(corkTime)
 	}
-	buf, ok := withRoom(k.buf, h)
+	buf, ok := withRoom(k.buf, c.frameSize(len(payload)))
 	k.buf = buf
 	if ok {
-		addFrame(buf, h, payload)
+		c.addFrame(buf, start, payload)
 	}
 	return ok
 }
@@ -66,12 +66,10 @@ func (out *writeHalf) corkPong(c *Conn, payload []byte) bool {
 		return false
 	}
 	k := out.corking
-	h := header{fin: true, opcode: opPong}
-	c.finishHeader(&h, len(payload))
-	buf, ok := withRoom(k.buf, h)
+	buf, ok := withRoom(k.buf, c.frameSize(len(payload)))
 	k.buf = buf
 	if ok {
-		addFrame(buf, h, payload)
+		c.addFrame(buf, whole(opPong), payload)
 	}
 	return ok
 }

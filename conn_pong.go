@@ -33,7 +33,7 @@ func (c *Conn) takeOwedPong() *bufpool.Buffer {
 // sendPongFrame sends a pong and remembers whether the transport took it. If
 // not, the next pong is not sent by the reader, who would be held up again.
 func (c *Conn) sendPongFrame(buf *bufpool.Buffer, payload []byte, d writeDeadline) {
-	err := c.sendFrame(header{fin: true, opcode: opPong}, buf, payload, d)
+	err := c.sendFrame(whole(opPong), buf, payload, d)
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	c.out.stalled = isDeadline(err)

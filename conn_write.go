@@ -77,7 +77,7 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	case err != nil:
 		return err
 	case c.sendBits == 0 && isSmall(op, len(data)):
-		return c.writeSmall(header{fin: true, opcode: op}, data)
+		return c.writeSmall(whole(op), data)
 	}
 	return c.writeMessage(op, data)
 }
@@ -95,7 +95,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if op.isData() {
 		return errNotControl
 	}
-	return c.writeFrame(header{fin: true, opcode: op}, data, writeDeadline{at: deadline, own: true})
+	return c.writeFrame(whole(op), data, writeDeadline{at: deadline, own: true})
 }
 
 // checkOutgoing judges a message that is to be sent in one frame.
@@ -113,25 +113,25 @@ func checkOutgoing(messageType int, payload []byte) (opcode, error) {
 }
 
 // writeFrame takes the write half, sends one frame and lets go.
-func (c *Conn) writeFrame(h header, payload []byte, d writeDeadline) error {
-	if isSmall(h.opcode, len(payload)) {
-		return c.writeSmall(h, payload)
+func (c *Conn) writeFrame(start frameStart, payload []byte, d writeDeadline) error {
+	if isSmall(start.opcode(), len(payload)) {
+		return c.writeSmall(start, payload)
 	}
-	if err := c.lead(h.opcode.isControl(), nil, d); err != nil {
+	if err := c.lead(start.opcode().isControl(), nil, d); err != nil {
 		return err
 	}
 	defer c.follow()
-	return c.sendWhole(h, payload, d)
+	return c.sendWhole(start, payload, d)
 }
 
 // sendWhole sends a message in one frame. The caller leads.
-func (c *Conn) sendWhole(h header, payload []byte, d writeDeadline) error {
-	if isSmall(h.opcode, len(payload)) {
-		return c.sendSmall(h, payload)
+func (c *Conn) sendWhole(start frameStart, payload []byte, d writeDeadline) error {
+	if isSmall(start.opcode(), len(payload)) {
+		return c.sendSmall(start, payload)
 	}
 	buf := emptied(bufpool.Get(bufpool.Size))
 	defer bufpool.Put(buf)
-	return c.sendFrame(h, buf, payload, d)
+	return c.sendFrame(start, buf, payload, d)
 }
 
 // emptied makes b ready for a payload, with room for the header before it.
@@ -143,31 +143,34 @@ func emptied(b *bufpool.Buffer) *bufpool.Buffer {
 // sendFrame sends a frame whose payload is what buf holds, behind headerRoom
 // free bytes, and then rest. A client's payload is masked in buf or on its way
 // there; rest is never changed. The caller leads.
-func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
+func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
 	if err := c.sendCorkedFirst(); err != nil {
 		return err
 	}
-	c.finishHeader(&h, len(buf.Bytes())+len(rest))
-	key := uint32(0)
-	if h.masked {
-		key = mask(buf.Bytes(), h.key)
+	size, masked, key := len(buf.Bytes())+len(rest), !c.server, uint32(0)
+	if masked {
+		key = newMaskKey()
 	}
-	buf.R -= headerSize(h)
-	appendHeader(buf.Data[:buf.R], h)
+	begin := buf.R
+	buf.R -= headerSize(size, masked)
+	appendHeader(buf.Data[:buf.R], start, size, masked, key)
+	if masked {
+		key = mask(buf.Data[begin:buf.W], key)
+	}
 
 	// The first step goes out with the header, in one piece: copied behind it, or
 	// where it is, if it is large and need not be masked.
 	room := len(buf.Data) - buf.W
-	if len(rest) > room && !h.masked && c.transport.seam.gathers() {
+	if len(rest) > room && !masked && c.transport.seam.gathers() {
 		step := rest[:min(len(rest), writeStep)]
-		err := c.sendBoth(buf.Bytes(), step, d, h.opcode == opContinuation)
+		err := c.sendBoth(buf.Bytes(), step, d, start.opcode() == opContinuation)
 		if err == nil {
 			err = c.sendSteps(rest[len(step):], d, true)
 		}
 		return err
 	}
 	step := rest[:min(len(rest), room)]
-	if h.masked {
+	if masked {
 		key = maskCopy(buf.Data[buf.W:], step, key)
 	} else {
 		copy(buf.Data[buf.W:], step)
@@ -175,9 +178,9 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 	buf.W += len(step)
 	// A fragment that cannot be sent leaves a message that cannot be ended, so
 	// for all but the first the message has begun already.
-	err := c.sendSteps(buf.Bytes(), d, h.opcode == opContinuation)
+	err := c.sendSteps(buf.Bytes(), d, start.opcode() == opContinuation)
 	rest = rest[len(step):]
-	for h.masked && err == nil && len(rest) > 0 {
+	for masked && err == nil && len(rest) > 0 {
 		step = rest[:min(len(rest), len(buf.Data))]
 		key = maskCopy(buf.Data, step, key)
 		err = c.send(buf.Data[:len(step)], d, true)
@@ -186,7 +189,7 @@ func (c *Conn) sendFrame(h header, buf *bufpool.Buffer, rest []byte, d writeDead
 	if err == nil {
 		err = c.sendSteps(rest, d, true)
 	}
-	if err == nil && h.opcode == opClose {
+	if err == nil && start.opcode() == opClose {
 		c.setCloseState(closeSent)
 	}
 	return err

@@ -272,11 +272,17 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 	}
 	err = errTransportPanicked
 	defer func() { leftover = w.sent(m, last, err) }()
-	h := header{fin: last, opcode: w.next}
+	start := frameStart(w.next)
+	if last {
+		start |= finBit
+	}
 	if m.pieces != nil {
-		if compressed := m.pieces.fragment(w.c, &h, m.buf.Bytes()); compressed != nil {
+		if compressed := m.pieces.fragment(w.c, start, m.buf.Bytes()); compressed != nil {
+			if w.next != opContinuation {
+				start |= rsv1Bit
+			}
 			defer bufpool.Put(compressed)
-			if err = w.c.sendGathered(h, compressed, nil); err == nil {
+			if err = w.c.sendGathered(start, compressed, nil); err == nil {
 				m.pieces.commit(m.buf.Bytes())
 			}
 			return 0, err
@@ -284,17 +290,17 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 		m.pieces.end()
 		m.pieces = nil
 	}
-	err = w.c.sendGathered(h, m.buf, p)
+	err = w.c.sendGathered(start, m.buf, p)
 	return len(p), err
 }
 
 // sendGathered is sendFrame, but a whole small message may go out with others. The
 // caller leads.
-func (c *Conn) sendGathered(h header, buf *bufpool.Buffer, rest []byte) error {
-	if h.fin && h.opcode != opContinuation && len(rest) == 0 && isSmall(h.opcode, len(buf.Bytes())) {
-		return c.sendSmall(h, buf.Bytes())
+func (c *Conn) sendGathered(start frameStart, buf *bufpool.Buffer, rest []byte) error {
+	if start.fin() && start.opcode() != opContinuation && len(rest) == 0 && isSmall(start.opcode(), len(buf.Bytes())) {
+		return c.sendSmall(start, buf.Bytes())
 	}
-	return c.sendFrame(h, buf, rest, writeDeadline{})
+	return c.sendFrame(start, buf, rest, writeDeadline{})
 }
 
 // ended is why the writer can take and send no more, if it cannot.

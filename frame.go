@@ -58,7 +58,17 @@ const (
 	maxControlPayload = 125 // RFC 6455 §5.5
 )
 
-// A header is what a frame says before its payload, RFC 6455 §5.2.
+// A frameStart is the first byte of a frame to send: FIN, the reserved bits and the opcode
+// (RFC 6455 §5.2).
+type frameStart byte
+
+// whole is how a message in one frame starts.
+func whole(op opcode) frameStart { return finBit | frameStart(op) }
+
+func (s frameStart) fin() bool      { return s&finBit != 0 }
+func (s frameStart) opcode() opcode { return opcode(s & 0xF) }
+
+// A header is what a frame that came says before its payload, RFC 6455 §5.2.
 type header struct {
 	length     uint64
 	key        uint32 // masking key, first byte on the wire in the lowest bits
@@ -138,39 +148,37 @@ func parseWhole(b []byte, masked bool) (op opcode, start, end int) {
 	return opcode(b[0] &^ finBit), start, end
 }
 
-// appendHeader appends h to dst, its length in the shortest form.
-func appendHeader(dst []byte, h header) []byte {
-	first, mask := byte(h.opcode)|h.rsv, byte(0)
-	if h.fin {
-		first |= finBit
-	}
-	if h.masked {
+// appendHeader appends the header of a frame with size bytes of payload, which are said in the
+// shortest form. The key counts if the frame is masked.
+func appendHeader(dst []byte, start frameStart, size int, masked bool, key uint32) []byte {
+	mask := byte(0)
+	if masked {
 		mask = maskBit
 	}
 	switch {
-	case h.length < 126:
-		dst = append(dst, first, mask|byte(h.length))
-	case h.length < 1<<16:
-		dst = binary.BigEndian.AppendUint16(append(dst, first, mask|126), uint16(h.length))
+	case size < 126:
+		dst = append(dst, byte(start), mask|byte(size))
+	case size < 1<<16:
+		dst = binary.BigEndian.AppendUint16(append(dst, byte(start), mask|126), uint16(size))
 	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, first, mask|127), h.length)
+		dst = binary.BigEndian.AppendUint64(append(dst, byte(start), mask|127), uint64(size))
 	}
-	if h.masked {
-		dst = binary.LittleEndian.AppendUint32(dst, h.key)
+	if masked {
+		dst = binary.LittleEndian.AppendUint32(dst, key)
 	}
 	return dst
 }
 
 // headerSize is the number of bytes that appendHeader appends.
-func headerSize(h header) int {
+func headerSize(size int, masked bool) int {
 	n := 2
 	switch {
-	case h.length >= 1<<16:
+	case size >= 1<<16:
 		n += 8
-	case h.length >= 126:
+	case size >= 126:
 		n += 2
 	}
-	if h.masked {
+	if masked {
 		n += 4
 	}
 	return n

@@ -70,28 +70,28 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if pm == nil || pm.payload == nil {
 		return errNotPrepared
 	}
-	h := header{fin: true, opcode: pm.opcode}
+	start := whole(pm.opcode)
 	level, ok := c.compresses(pm.opcode, len(pm.payload))
 	if !ok {
-		return c.writeFrame(h, pm.payload, writeDeadline{})
+		return c.writeFrame(start, pm.payload, writeDeadline{})
 	}
 	if err := c.out.refuses(writeDeadline{}); err != nil {
 		return err // before the work
 	}
 	payload := pm.form(preparedForm{c.sendBits, level})
 	if payload == nil {
-		return c.writeFrame(h, pm.payload, writeDeadline{})
+		return c.writeFrame(start, pm.payload, writeDeadline{})
 	}
-	h.rsv = rsv1Bit
+	start |= rsv1Bit
 	ctx := c.sendContext()
 	if ctx == nil {
-		return c.writeFrame(h, payload, writeDeadline{})
+		return c.writeFrame(start, payload, writeDeadline{})
 	}
 	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
 	}
 	defer c.follow()
-	err := c.sendWhole(h, payload, writeDeadline{})
+	err := c.sendWhole(start, payload, writeDeadline{})
 	if err == nil {
 		ctx.Commit(pm.payload)
 	}
