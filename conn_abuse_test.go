@@ -639,7 +639,7 @@ func TestDroppingHoldsNoBuffer(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
-		if c.transport.seam.small() {
+		if !c.transport.seam.raw() {
 			before++
 		}
 		require.Equal(t, before, onLoan.Load())

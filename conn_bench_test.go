@@ -34,7 +34,7 @@ func (c *loopConn) Close() error                     { return nil }
 // A loopSeam is to a loopConn what a rawSeam is to a socket.
 type loopSeam struct{ *loopConn }
 
-func (s loopSeam) readSome(from lender) (int, error) {
+func (s loopSeam) readSome(_ net.Conn, from lender) (int, error) {
 	n, err := s.Read(from.lend())
 	if n == 0 {
 		from.giveBack()
@@ -42,10 +42,8 @@ func (s loopSeam) readSome(from lender) (int, error) {
 	return n, err
 }
 
-func (s loopSeam) small() bool                              { return false }
-func (s loopSeam) tryWrite(p []byte) int                    { return len(p) }
-func (s loopSeam) gathers() bool                            { return true }
-func (s loopSeam) writeBoth(a, b []byte) (n int, err error) { return len(a) + len(b), nil }
+func (s loopSeam) tryWrite(p []byte) int { return len(p) }
+func (s loopSeam) raw() bool             { return true }
 
 // BenchmarkEcho is what the library adds to the system calls of a server that echoes: for
 // messages that come one at a time, and many at once, and for both ways to read without

@@ -147,7 +147,7 @@ func TestWaitingReadHoldsNoBuffer(t *testing.T) {
 		p.send(f[header : header+10])
 		p.wantSilence("it waits for more of it")
 		kept := int64(0)
-		if c.transport.seam.small() {
+		if !c.transport.seam.raw() {
 			kept = 1
 		}
 		require.Equal(t, before+kept, onLoan.Load())

@@ -191,7 +191,7 @@ func (c *Conn) uncorkToClose() error {
 	}
 	defer c.follow()
 	defer bufpool.Put(buf)
-	if !c.transport.seam.gathers() {
+	if !c.transport.seam.raw() {
 		return c.sendBoth(nil, buf.Bytes(), deadlineIn(closeTime), true)
 	}
 	c.armWrite(writeDeadline{own: true}) // an earlier write's may have passed, and would be in the way

@@ -626,7 +626,7 @@ func TestCloseLosesCorkedMessages(t *testing.T) {
 			p.corked(c)
 			start := time.Now()
 			err := c.Close()
-			if c.transport.seam.gathers() {
+			if c.transport.seam.raw() {
 				require.Equal(t, errCorkedLost, err)
 				require.Zero(t, time.Since(start))
 			} else {

@@ -170,13 +170,13 @@ func (c *Conn) fill() error {
 	if in.corks {
 		c.uncorkToWait()
 	}
-	if !in.begun || !c.transport.seam.small() {
+	if !in.begun || c.transport.seam.raw() {
 		in.giveBackIfDrained()
 	}
 	if in.buf != nil {
 		return c.fillBehind(in.buf)
 	}
-	n, err := c.transport.seam.readSome(in)
+	n, err := c.transport.seam.readSome(c.transport.Conn, in)
 	if err != nil {
 		return c.transportFailed(err)
 	}

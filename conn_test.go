@@ -43,7 +43,7 @@ func checkBuffers(t testing.TB) {
 // rawSeam does on a socket.
 type memSeam struct{ conn *testnet.Conn }
 
-func (s memSeam) readSome(from lender) (int, error) {
+func (s memSeam) readSome(_ net.Conn, from lender) (int, error) {
 	for {
 		n, ok, err := s.conn.TryRead(from.lend())
 		if n > 0 {
@@ -58,27 +58,16 @@ func (s memSeam) readSome(from lender) (int, error) {
 	}
 }
 
-func (s memSeam) small() bool { return false }
-
 func (s memSeam) tryWrite(p []byte) int { return s.conn.TryWrite(p) }
 
-func (s memSeam) gathers() bool { return true }
-
-func (s memSeam) writeBoth(a, b []byte) (int, error) {
-	n, err := s.conn.Write(a)
-	if err != nil {
-		return n, err
-	}
-	m, err := s.conn.Write(b)
-	return n + m, err
-}
+func (s memSeam) raw() bool { return true }
 
 // A waitingSeam has every write go through the transport's Write.
 type waitingSeam struct{ seam }
 
 func (waitingSeam) tryWrite([]byte) int { return 0 }
 
-func (waitingSeam) gathers() bool { return false }
+func (waitingSeam) raw() bool { return false }
 
 // replaceTransport has c write to another transport. Only those that are wrapped by
 // nothing are written to without their Write.

@@ -161,7 +161,7 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	// The first step goes out with the header, in one piece: copied behind it, or
 	// where it is, if it is large and need not be masked.
 	room := len(buf.Data) - buf.W
-	if len(rest) > room && !masked && c.transport.seam.gathers() {
+	if len(rest) > room && !masked && c.transport.seam.raw() {
 		step := rest[:min(len(rest), writeStep)]
 		err := c.sendBoth(buf.Bytes(), step, d, start.opcode() == opContinuation)
 		if err == nil {
@@ -232,7 +232,7 @@ func (c *Conn) sendBoth(a, b []byte, d writeDeadline, begun bool) error {
 	if a == nil {
 		n, err = c.transport.Write(b)
 	} else {
-		n, err = c.transport.seam.writeBoth(a, b)
+		n, err = writeBoth(c.transport.Conn, a, b)
 	}
 	if err == nil && n < len(a)+len(b) {
 		err = io.ErrShortWrite

@@ -56,10 +56,10 @@ var fileLayers = map[string]struct {
 
 	"compress.go": {rules, []string{"errors", "fmt", "strconv", "strings", internalPath + "httpfield"}},
 
-	"transport.go": {wait, []string{"errors", "io", "net", "syscall"}},
+	"transport.go": {wait, []string{"errors", "io", "net", "sync", "syscall"}},
 	"inline.go":    {wait, []string{"net"}},
 	"raw_unix.go":  {wait, []string{"errors", "io", "net", "os", "sync", "syscall"}},
-	"raw_other.go": {wait, []string{"net", "syscall"}},
+	"raw_other.go": {wait, []string{"syscall"}},
 
 	"conn.go":          {connection, []string{"net", "sync/atomic", "time"}},
 	"conn_batch.go":    {connection, []string{"time", internalPath + "bufpool"}},

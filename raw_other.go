@@ -2,13 +2,8 @@
 
 package websocket
 
-import (
-	"net"
-	"syscall"
-)
+import "syscall"
 
 // newRawSeam has nothing better to offer where a socket cannot be waited for
 // without a read under way.
-func newRawSeam(conn net.Conn, _ syscall.RawConn) seam {
-	return &inlineSeam{conn: conn}
-}
+func newRawSeam(syscall.RawConn) seam { return new(inlineSeam) }

@@ -14,33 +14,39 @@ import (
 // A rawSeam waits for a socket to become readable by the runtime's poller, and
 // borrows memory only when it is.
 type rawSeam struct {
-	conn net.Conn
-	raw  syscall.RawConn
+	conn syscall.RawConn
 	try  func(fd uintptr) bool // s.read, made once: a fresh one for each wait would be garbage
 
-	// Of the readSome under way.
+	// Of the readSome under way. got is what the system's read returned, or its error
+	// number below 0: an idle connection has one of these, so that it is to be small.
 	from lender
-	n    int
-	err  error
+	got  int
 }
 
-func newRawSeam(conn net.Conn, raw syscall.RawConn) seam {
-	s := &rawSeam{conn: conn, raw: raw}
+func newRawSeam(conn syscall.RawConn) seam {
+	s := &rawSeam{conn: conn}
 	s.try = s.read
 	return s
 }
 
-func (s *rawSeam) readSome(from lender) (int, error) {
-	s.from, s.n, s.err = from, 0, nil
-	err := s.raw.Read(s.try)
+func (s *rawSeam) readSome(conn net.Conn, from lender) (int, error) {
+	s.from, s.got = from, 0
+	err := s.conn.Read(s.try)
 	s.from = nil
-	if err == nil && s.n == 0 {
-		err = s.err
-	}
-	if err != nil {
+	switch {
+	case s.got > 0:
+		return s.got, nil
+	case err != nil:
 		asRead(err)
+		return 0, err
+	case s.got == 0:
+		return 0, io.EOF
 	}
-	return s.n, err
+	return 0, &net.OpError{
+		Op: "read", Net: conn.LocalAddr().Network(),
+		Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+		Err: os.NewSyscallError("read", syscall.Errno(-s.got)),
+	}
 }
 
 // asRead calls an error of RawConn.Read, "raw-read", what one of Read is called.
@@ -50,7 +56,7 @@ func asRead(err error) {
 	}
 }
 
-func (s *rawSeam) small() bool { return false }
+func (s *rawSeam) raw() bool { return true }
 
 // A rawWrite is a tryWrite under way. It is pooled, so that a connection that writes
 // nothing keeps nothing for it.
@@ -69,7 +75,7 @@ var rawWrites = sync.Pool{New: func() any {
 func (s *rawSeam) tryWrite(p []byte) int {
 	w := rawWrites.Get().(*rawWrite)
 	w.p, w.n = p, 0
-	_ = s.raw.Write(w.try) // whatever it is, a Write will say it again
+	_ = s.conn.Write(w.try) // whatever it is, a Write will say it again
 	n := w.n
 	w.p = nil
 	rawWrites.Put(w)
@@ -88,27 +94,6 @@ func (w *rawWrite) write(fd uintptr) bool {
 	}
 }
 
-func (s *rawSeam) gathers() bool { return true }
-
-// Two pieces of memory, as net.Conns of sockets take them. They are pooled because
-// net.Buffers changes what it is called on.
-type rawBoth struct {
-	pieces  [2][]byte
-	buffers net.Buffers
-}
-
-var rawBoths = sync.Pool{New: func() any { return new(rawBoth) }}
-
-func (s *rawSeam) writeBoth(a, b []byte) (int, error) {
-	v := rawBoths.Get().(*rawBoth)
-	v.pieces = [2][]byte{a, b}
-	v.buffers = v.pieces[:]
-	n, err := v.buffers.WriteTo(s.conn)
-	*v = rawBoth{}
-	rawBoths.Put(v)
-	return int(n), err
-}
-
 // read is called with a socket that may be readable and returns false to wait
 // until it is. It runs under the lock of the file descriptor, where Close
 // waits for it and a Read would deadlock, so it runs nobody's code but ours.
@@ -120,27 +105,16 @@ func (s *rawSeam) read(fd uintptr) bool {
 		case err == syscall.EINTR:
 			continue
 		case n > 0:
-			s.n = n
+			s.got = n
 			return true
 		}
 		s.from.giveBack()
 		if err == syscall.EAGAIN {
 			return false
 		}
-		s.fail(err)
+		if errno, ok := err.(syscall.Errno); ok {
+			s.got = -int(errno)
+		}
 		return true
-	}
-}
-
-// fail is told of a read that brought nothing.
-func (s *rawSeam) fail(err error) {
-	if err == nil {
-		s.err = io.EOF
-		return
-	}
-	s.err = &net.OpError{
-		Op: "read", Net: s.conn.LocalAddr().Network(),
-		Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(),
-		Err: os.NewSyscallError("read", err),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 )
 
@@ -12,22 +13,19 @@ import (
 // them in, and writes without waiting. There are two: rawSeam asks the operating
 // system, inlineSeam has the Read of the net.Conn wait, into a few bytes of its own.
 type seam interface {
-	// readSome waits until something can be read, reads it into memory that
-	// it borrows then, and returns the number of bytes. Where it returns 0
+	// readSome waits until something can be read from conn, reads it into memory
+	// that it borrows then, and returns the number of bytes. Where it returns 0
 	// and an error, nothing stays borrowed.
-	readSome(from lender) (n int, err error)
-
-	// small reports whether it reads a few bytes only, however many there are.
-	small() bool
+	readSome(conn net.Conn, from lender) (n int, err error)
 
 	// tryWrite writes as much of p as can be written without waiting, and
 	// returns how much that is. What keeps it from writing more is for a Write of
 	// the rest to find out. It needs no deadline, as it does not wait.
 	tryWrite(p []byte) int
 
-	// gathers reports whether writeBoth sends its two pieces in one system call.
-	gathers() bool
-	writeBoth(a, b []byte) (n int, err error)
+	// raw reports whether it asks the system. If not, readSome reads a few bytes only,
+	// however many there are, and tryWrite writes nothing.
+	raw() bool
 }
 
 // A lender has memory to read into, at most one piece at a time.
@@ -55,9 +53,9 @@ func newTransport(conn net.Conn) transport {
 		raw, err = conn.SyscallConn()
 	}
 	if raw == nil || err != nil {
-		return transport{conn, &inlineSeam{conn: conn}}
+		return transport{conn, new(inlineSeam)}
 	}
-	return transport{conn, newRawSeam(conn, raw)}
+	return transport{conn, newRawSeam(raw)}
 }
 
 // isDeadline reports whether err says that a deadline passed, and that the same
@@ -95,4 +93,24 @@ func readAtLeastOnce(r io.Reader, p []byte) (n int, err error) {
 		}
 	}
 	return 0, io.ErrNoProgress
+}
+
+// Two pieces of memory, as net.Conns of sockets take them. They are pooled because
+// net.Buffers changes what it is called on.
+type twoPieces struct {
+	pieces  [2][]byte
+	buffers net.Buffers
+}
+
+var twoPiecesPool = sync.Pool{New: func() any { return new(twoPieces) }}
+
+// writeBoth writes a and b, in one system call if conn is a socket.
+func writeBoth(conn net.Conn, a, b []byte) (int, error) {
+	v := twoPiecesPool.Get().(*twoPieces)
+	v.pieces = [2][]byte{a, b}
+	v.buffers = v.pieces[:]
+	n, err := v.buffers.WriteTo(conn)
+	*v = twoPieces{}
+	twoPiecesPool.Put(v)
+	return int(n), err
 }
