@@ -193,8 +193,8 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 			return dst, err
 		}
 	}
-	if inf.out == nil {
-		inf.out = bufpool.Get(firstRoom)
+	if err := c.beginOutput(); err != nil {
+		return dst, err
 	}
 	for {
 		b := inf.out
@@ -216,12 +216,26 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	}
 }
 
+// beginOutput takes a buffer for what comes out, unless there is one, once there are
+// bytes for it to come out of.
+func (c *Conn) beginOutput() error {
+	inf := c.in.inflation
+	if inf.out != nil {
+		return nil
+	}
+	if _, err := c.nextCompressed(); err != nil {
+		return err
+	}
+	inf.out = bufpool.Get(firstRoom)
+	return nil
+}
+
 // inflateInto appends the current message to dst as far as there is room. Unless
 // that is all of it, what came out is kept.
 func (c *Conn) inflateInto(dst []byte) (m []byte, err error) {
 	m = dst
 	defer func() {
-		if inf := c.in.inflation; err != io.EOF && inf != nil { // a handler may have panicked
+		if inf := c.in.inflation; err != io.EOF && inf != nil && len(m) > len(dst) { // a handler may have panicked
 			inf.out = bufpool.Get(len(m) - len(dst))
 			inf.out.W = copy(inf.out.Data, m[len(dst):])
 		}
@@ -290,8 +304,8 @@ func (c *Conn) inflateSome() (*bufpool.Buffer, error) {
 			return b, nil
 		}
 	}
-	if inf.out == nil {
-		inf.out = bufpool.Get(firstRoom)
+	if err := c.beginOutput(); err != nil {
+		return nil, err
 	}
 	for inf.out.R == inf.out.W {
 		b := inf.out

@@ -542,6 +542,37 @@ func TestCompressionLetsGo(t *testing.T) {
 	}
 }
 
+// The header of a compressed message, and fragments without payload behind it, take the
+// codec and no buffer; what comes of its bytes does.
+func TestCompressedMessageTakesNoBufferBeforeItsBytes(t *testing.T) {
+	for _, way := range readWays {
+		eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+			payload := z.compress("hello")
+			before := onLoan.Load()
+			last := p.frame(finContinue, payload)
+			header := len(last) - len(payload)
+			p.send(p.frame(zBeginText, ""), p.frame(moreData, ""), last[:header])
+			for range 2 { // the second read drops the message where the first one was NextReader
+				require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+				_, _, err := way.read(c)
+				wantTimeout(t, err)
+				require.LessOrEqual(t, onLoan.Load()-before, int64(1), way.name)
+			}
+			require.NoError(t, c.SetReadDeadline(time.Time{}))
+			p.send(last[header:], p.frame(finText, "next"))
+			want := []string{"hello", "next"}
+			if strings.HasPrefix(way.name, "NextReader") {
+				want = want[1:]
+			}
+			for _, want := range want {
+				_, m, err := c.ReadMessage()
+				require.NoError(t, err)
+				require.Equal(t, want, string(m))
+			}
+		})
+	}
+}
+
 // The limit may be lowered while a compressed message is read.
 func TestSetReadLimitWithinACompressedMessage(t *testing.T) {
 	eachCompressed(t, bothTakeOver, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
