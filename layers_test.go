@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,4 +144,40 @@ func checkFile(t *testing.T, name string) {
 		}
 		return true
 	})
+}
+
+// The library prints nothing, to the program's own output or elsewhere.
+func TestNothingIsPrinted(t *testing.T) {
+	files, err := filepath.Glob("internal/*/*.go")
+	require.NoError(t, err)
+	own, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	checked := 0
+	for _, name := range append(files, own...) {
+		dir, _, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(name), "internal/"), "/")
+		if strings.HasSuffix(name, "_test.go") || slices.Contains([]string{"bench", "interop", "testnet", "moved"}, dir) {
+			continue
+		}
+		checked++
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, spec := range file.Imports {
+			require.NotContains(t, spec.Path.Value, "log", "%s logs", name)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok {
+					said := x.Name + "." + n.Sel.Name
+					require.False(t, strings.HasPrefix(said, "fmt.Print") || said == "os.Stdout" || said == "os.Stderr", "%s: %s", name, said)
+				}
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.Ident); ok {
+					require.NotContains(t, []string{"print", "println"}, f.Name, name)
+				}
+			}
+			return true
+		})
+	}
+	require.Greater(t, checked, 60)
 }
