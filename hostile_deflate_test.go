@@ -32,7 +32,7 @@ func bomb(t testing.TB) string {
 
 // RFC 7692 §8 and RFC 6455 §10.4: 512 MiB of zeros in half a megabyte of DEFLATE end at the
 // read limit, with the memory of the limit, in one frame or many, before the last has come.
-// https://pkg.go.dev/vuln/GO-2026-4533, https://github.com/lesismal/nbio/issues/421
+// CVE-2026-27571, https://github.com/lesismal/nbio/issues/421
 func TestHostileBomb(t *testing.T) {
 	const limit = 1 << 20
 	payload := strings.Repeat(bomb(t), 128)

@@ -50,7 +50,7 @@ var hostileFrames = []hostileFrame{
 	{"a close frame, and the mask is wrong", "8802 03E8", "8882 00000000 03E8", nil, 1002},
 
 	// RFC 6455 §5.2: the length is 63 bits, and none of them is lost on any machine.
-	// CVE-2020-27813, CVE-2026-27889.
+	// CVE-2020-27813, CVE-2026-1528, CVE-2026-27889.
 	{"2^63 bytes", "82FF8000000000000000 00000000 78", "827F8000000000000000 78", errLengthTopBit, 1002},
 	{"2^64-16 bytes", "82FFFFFFFFFFFFFFFFF0 00000000 78", "827FFFFFFFFFFFFFFFF0 78", errLengthTopBit, 1002},
 	{"2^32+1 bytes, of which 32 bits say 1", "82FF0000000100000001 00000000 78", "827F0000000100000001 78", ErrReadLimit, 1009},
@@ -104,7 +104,7 @@ func TestHostileFrames(t *testing.T) {
 
 // RFC 6455 §5.2 and §5.4: lengths of 63 bits whose sum has 64. Without a read limit there
 // is nothing to refuse yet: the read waits, at no cost, for what was declared.
-// CVE-2020-27813, CVE-2026-27889.
+// CVE-2020-27813, CVE-2026-1528, CVE-2026-27889.
 func TestHostileSumOfLengths(t *testing.T) {
 	for _, way := range readWays {
 		eachConn(t, func(t *testing.T, c *Conn, p *peer) {

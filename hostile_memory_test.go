@@ -222,7 +222,7 @@ func TestHostileControlFramesInAMessage(t *testing.T) {
 
 // What nobody reads stays in the transport, whose flow control then stops the peer: a
 // connection takes nothing in before it is read, and no more than a buffer at a time.
-// https://pkg.go.dev/vuln/GO-2026-4831
+// CVE-2026-33219.
 func TestHostileBytesThatNobodyReads(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		f := p.frame(finBinary, ascii(1000))
