@@ -5,10 +5,12 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 	"github.com/seed62ce5aa7/websocket/internal/testnet"
 )
 
@@ -153,6 +155,45 @@ func TestWaitingReadHoldsNoBuffer(t *testing.T) {
 		require.Equal(t, before+kept, onLoan.Load())
 		p.send(f[header+10:])
 		require.NoError(t, <-done)
+	})
+}
+
+// Behind a large frame more is read at once; and if little comes, it is not kept in more
+// memory than it would have been.
+func TestLargeFramesAreReadAtOnce(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		for i := range 3 {
+			p.send(p.frame(finBinary, ascii(60<<10)))
+			before := p.ours.Stats()
+			_, m, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Len(t, m, 60<<10)
+			if i > 0 {
+				now := p.ours.Stats()
+				require.EqualValues(t, 1, now.Reads+now.TryReads-before.Reads-before.TryReads, "reads of a message behind another")
+			}
+		}
+		f := p.frame(finBinary, ascii(60<<10))
+		p.send(f[:5]) // not even the header
+		type result struct {
+			message []byte
+			err     error
+		}
+		done := make(chan result)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+		_, _, err := c.ReadMessage()
+		require.True(t, isDeadline(err))
+		require.Len(t, c.in.bytes(), 5)
+		require.Equal(t, bufpool.Size, len(c.in.buf.Data))
+		require.NoError(t, c.SetReadDeadline(time.Time{}))
+		go func() {
+			_, m, err := c.ReadMessage()
+			done <- result{m, err}
+		}()
+		p.send(f[5:])
+		r := <-done
+		require.NoError(t, r.err)
+		require.Equal(t, ascii(60<<10), string(r.message))
 	})
 }
 

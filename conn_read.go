@@ -13,6 +13,9 @@ import (
 // goes straight into its destination, past the pooled buffer.
 const directRead = 4 << 10
 
+// largeRead is how much is read at once where large frames come.
+const largeRead = 64<<10 + headerRoom
+
 // spareFragments is the number of frames that a message may have beyond one
 // for each byte of its payload.
 const spareFragments = 1 << 10
@@ -29,6 +32,7 @@ type readHalf struct {
 	begun     bool // some of the current frame's payload has been read
 	streamed  bool // it was begun by NextReader; else it is being gathered
 	utf8      utf8stream.State
+	large     bool           // the newest frame was larger than a buffer
 	corks     bool           // more was true since the last wait, so messages may be corked
 	key       uint32         // masking key for the next byte of the current frame
 	frames    uint32         // so far; it comes round to 0 only where there are as many bytes
@@ -50,9 +54,14 @@ func (in *readHalf) start(buffered []byte) {
 	}
 }
 
-// lend and giveBack make a readHalf the lender that a seam reads through.
+// lend and giveBack make a readHalf the lender that a seam reads through. Behind a large
+// frame there may be another one, of which more is read at once.
 func (in *readHalf) lend() []byte {
-	in.buf = bufpool.Get(bufpool.Size)
+	size := bufpool.Size
+	if in.large {
+		size = largeRead
+	}
+	in.buf = bufpool.Get(size)
 	return in.buf.Data
 }
 
@@ -181,6 +190,13 @@ func (c *Conn) fill() error {
 		return c.transportFailed(err)
 	}
 	in.buf.W = n
+	if in.large && n <= bufpool.Size { // little came, and may be all for long
+		in.large = false
+		large := in.buf
+		in.buf = bufpool.Get(bufpool.Size)
+		in.buf.W = copy(in.buf.Data, large.Bytes())
+		bufpool.Put(large)
+	}
 	return nil
 }
 
@@ -254,6 +270,7 @@ func (c *Conn) beginFrame(h header) error {
 	}
 	in.fin, in.key, in.begun = h.fin, h.key, false
 	in.remaining = int64(h.length)
+	in.large = h.length > bufpool.Size && c.transport.seam.raw()
 	in.frames++
 	limit := c.readLimit.Load()
 	if in.inflation != nil && limit > 0 {

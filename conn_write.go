@@ -16,6 +16,13 @@ const (
 	// the progress of a large message can be seen.
 	writeStep = 256 << 10
 
+	// copiedFrame is the largest payload that is copied behind its header to be sent. A
+	// larger one is sent from where it is, by a server, or masked in steps of so much.
+	// Where it is mostly is the beginning of a page, and the header in front of it has
+	// the system copy between addresses that differ by a few bytes modulo 4 KiB, for
+	// which some processors need several times as long.
+	copiedFrame = 64 << 10
+
 	// headerRoom is kept free before a payload, for its header.
 	headerRoom = bufpool.Headroom
 )
@@ -23,7 +30,7 @@ const (
 // SetWriteDeadline sets the time after which writes fail, the blocked ones
 // included; the zero time means never. It replaces the default, by which a
 // write fails if 30 seconds do not bring the next 256 KiB of its message on
-// their way (16 KiB on a client that does not compress, since it masks step by
+// their way (64 KiB on a client that does not compress, since it masks step by
 // step), or end its wait for other writes.
 //
 // A write whose deadline passes before a byte of it went out, or had passed
@@ -129,7 +136,11 @@ func (c *Conn) sendWhole(start frameStart, payload []byte, d writeDeadline) erro
 	if isSmall(start.opcode(), len(payload)) {
 		return c.sendSmall(start, payload)
 	}
-	buf := emptied(bufpool.Get(bufpool.Size))
+	room := 0 // for more than the header
+	if len(payload) <= copiedFrame || !c.server {
+		room = min(len(payload), copiedFrame)
+	}
+	buf := emptied(bufpool.Get(headerRoom + room))
 	defer bufpool.Put(buf)
 	return c.sendFrame(start, buf, payload, d)
 }
@@ -181,9 +192,10 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	err := c.sendSteps(buf.Bytes(), d, start.opcode() == opContinuation)
 	rest = rest[len(step):]
 	for masked && err == nil && len(rest) > 0 {
-		step = rest[:min(len(rest), len(buf.Data))]
-		key = maskCopy(buf.Data, step, key)
-		err = c.send(buf.Data[:len(step)], d, true)
+		behind := buf.Data[headerRoom:] // as the first step: see copiedFrame
+		step = rest[:min(len(rest), len(behind))]
+		key = maskCopy(behind, step, key)
+		err = c.send(behind[:len(step)], d, true)
 		rest = rest[len(step):]
 	}
 	if err == nil {
@@ -195,11 +207,16 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	return err
 }
 
-// sendSteps sends p as it is, in steps whose progress can be seen.
+// sendSteps sends p as it is: what the transport takes without waiting, in one piece, and
+// then the rest, in steps whose progress can be seen.
 func (c *Conn) sendSteps(p []byte, d writeDeadline, begun bool) error {
-	for len(p) > 0 {
+	if len(p) == 0 {
+		return nil
+	}
+	n := c.transport.seam.tryWrite(p)
+	for p = p[n:]; len(p) > 0; {
 		step := p[:min(len(p), writeStep)]
-		if err := c.send(step, d, begun); err != nil {
+		if err := c.sendBoth(nil, step, d, begun || n > 0); err != nil {
 			return err
 		}
 		p, begun = p[len(step):], true

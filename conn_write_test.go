@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,12 +37,32 @@ func TestWriteEverySize(t *testing.T) {
 
 func TestWriteSmallMessageIsOneWrite(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		for _, n := range []int{0, 125, 126, 16 << 10} {
+		for _, n := range []int{0, 125, 126, smallFrame, smallFrame + 1, copiedFrame - 100} {
 			before := p.ours.Stats().Writes
 			require.NoError(t, c.WriteMessage(TextMessage, []byte(ascii(n))))
 			require.Equal(t, before+1, p.ours.Stats().Writes, "header and payload of %d bytes go out together", n)
 			p.want("the message", finText, ascii(n))
 		}
+	})
+}
+
+// Of a large frame, what a client masks on its way goes out from addresses that are to the
+// system's, modulo 4 KiB, as they are in all other pieces, and not a little less: see
+// copiedFrame.
+func TestMaskedStepsDoNotAlias(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := mode{raw: true}.pair(t)
+		sent, pieces := 0, 0
+		c.transport.seam = hookSeam{c.transport.seam, func(b []byte) int {
+			page := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+			ahead := (uintptr(sent) - page) % 4096
+			require.False(t, 0 < ahead && ahead < 64, "piece %d: %d bytes", pieces, ahead)
+			sent += len(b)
+			pieces++
+			return len(b)
+		}}
+		require.NoError(t, c.WriteMessage(BinaryMessage, make([]byte, 5*copiedFrame+7)))
+		require.Equal(t, 6, pieces)
 	})
 }
 

@@ -59,7 +59,7 @@
 // runs into its deadline may be repeated if nothing of its frame had gone out;
 // otherwise the frame is cut and the error stays. Without
 // [Conn.SetWriteDeadline], a write fails if 30 seconds do not bring the next 256
-// KiB of its message on their way (16 KiB on a client that does not compress, since
+// KiB of its message on their way (64 KiB on a client that does not compress, since
 // it masks step by step), or end its wait for other writes, after which it may be repeated.
 //
 // # JSON and prepared messages
@@ -105,13 +105,14 @@
 // # Buffers
 //
 // An idle connection has no buffers. Bytes are read into 16 KiB that are taken
-// from a pool when they are there and given back when they were consumed;
+// from a pool when they are there, 64 KiB behind a frame of more than 16, and given
+// back when they were consumed;
 // payloads of which 4 KiB or more are missing are read straight into their
 // destination. So 10,000 connections of which 200 are in the middle of a small
 // message hold 200 buffers, 3.2 MiB, and not 10,000. ReadBufferSize is accepted
 // and not used.
 //
-// A frame of up to 16 KiB is put together in a pooled buffer and sent with one
+// A frame of up to 64 KiB is put together in a pooled buffer and sent with one
 // Write of the transport; of a larger one the rest follows from the caller's
 // memory, or on a client, which has to mask it, through the buffer. A writer of
 // NextWriter holds a buffer from NextWriter to Close: 16 KiB, or more if
