@@ -12,12 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -145,93 +143,11 @@ func pxMicrosocks(auth bool) pxProgram {
 	}
 }
 
-// find is the path of the program.
-func (p pxProgram) find(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("the processes of others are not a matter of the processor that is emulated")
-	}
-	for _, path := range []string{p.name, "/usr/sbin/" + p.name} { // which not everybody's path has
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("WEBSOCKET_REQUIRE_PROXIES") == "1" {
-		t.Fatalf("%s is not installed, and WEBSOCKET_REQUIRE_PROXIES=1", p.name)
-	}
-	t.Skipf("%s is not installed, which the Debian package %s has", p.name, p.debian)
-	return ""
-}
-
-// start runs the program until the test ends and returns its address.
-func (p pxProgram) start(t *testing.T, certificate tls.Certificate) string {
-	t.Helper()
-	program := p.find(t)
-	const attempts = 3 // a free port may be taken before the program has it
-	for attempt := 1; ; attempt++ {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		address := l.Addr().String()
-		require.NoError(t, l.Close())
-		_, port, err := net.SplitHostPort(address)
-		require.NoError(t, err)
-
-		dir := t.TempDir()
-		output, err := os.Create(filepath.Join(dir, "output"))
-		require.NoError(t, err)
-		cmd := exec.Command(program, p.configure(t, dir, port, certificate)...)
-		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, output, output
-		require.NoError(t, cmd.Start())
-		require.NoError(t, output.Close())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			_ = cmd.Wait()
-		}()
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(syscall.SIGTERM) // and it tidies up
-			select {
-			case <-ended:
-			case <-time.After(10 * time.Second):
-				_ = cmd.Process.Kill()
-				<-ended
-			}
-			if t.Failed() {
-				said, _ := os.ReadFile(output.Name())
-				t.Logf("%s said:\n%s", p.name, said)
-			}
-		})
-		if pxAwait(address, ended) {
-			return address
-		}
-		require.Less(t, attempt, attempts, "%s does not accept connections", p.name)
-	}
-}
-
-// pxAwait tries to connect until something accepts, and gives up after a time or
-// when the process has ended.
-func pxAwait(address string, ended <-chan struct{}) bool {
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	giveUp := time.After(20 * time.Second)
-	for {
-		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			_ = conn.Close()
-			select {
-			case <-ended: // it was somebody else
-				return false
-			default:
-				return true
-			}
-		}
-		select {
-		case <-again.C:
-		case <-ended:
-			return false
-		case <-giveUp:
-			return false
-		}
-	}
+// program is what runs, with the certificate for TLS.
+func (p pxProgram) program(certificate tls.Certificate) testnet.Program {
+	return testnet.Program{Name: p.name, Debian: p.debian, Configure: func(t *testing.T, dir, port string) []string {
+		return p.configure(t, dir, port, certificate)
+	}}
 }
 
 // pxListen is a server at an address of this machine, that is closed with the
@@ -263,12 +179,13 @@ func TestProxyPrograms(t *testing.T) {
 	for _, auth := range []bool{false, true} {
 		for _, p := range []pxProgram{pxTinyproxy(auth), pxSquid(auth), pxMicrosocks(auth)} {
 			t.Run(fmt.Sprintf("%s/auth=%t", p.name, auth), func(t *testing.T) {
-				p.find(t)
+				certificate, roots := testCertificate(t)
+				program := p.program(certificate)
+				program.Find(t)
 				checkBuffers(t)
 				testnet.CheckGoroutines(t)
-				certificate, roots := testCertificate(t)
 				target := pxListen(t, certificate)
-				through := url.URL{Scheme: p.scheme, Host: p.start(t, certificate)}
+				through := url.URL{Scheme: p.scheme, Host: program.Start(t)}
 				dial := func(user *url.Userinfo, u string) (*Conn, error) {
 					through.User = user
 					d := &Dialer{Proxy: http.ProxyURL(&through), TLSClientConfig: &tls.Config{RootCAs: roots}, HandshakeTimeout: time.Minute}
@@ -312,10 +229,11 @@ func TestProxyPrograms(t *testing.T) {
 // The certificate of a real HTTPS proxy counts.
 func TestProxyProgramOfNobodyWeTrust(t *testing.T) {
 	p := pxSquid(false)
-	p.find(t)
-	testnet.CheckGoroutines(t)
 	certificate, _ := testCertificate(t)
-	through := &url.URL{Scheme: p.scheme, Host: p.start(t, certificate)}
+	program := p.program(certificate)
+	program.Find(t)
+	testnet.CheckGoroutines(t)
+	through := &url.URL{Scheme: p.scheme, Host: program.Start(t)}
 	d := &Dialer{Proxy: http.ProxyURL(through), TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
 	_, _, err := d.Dial(hsURL, nil)
 	var unknown x509.UnknownAuthorityError
