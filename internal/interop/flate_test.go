@@ -301,7 +301,7 @@ func TestFlatePeer(t *testing.T) {
 			continue
 		}
 		t.Run(s.String(), func(t *testing.T) {
-			k := talk{bits: ours, messages: messages, seed: uint64(ours)}
+			k := talk{bits: ours, messages: messages, seed: uint64(ours), end: done}
 			var p *flatePeer
 			if s.peerServes {
 				p, k.conn = flateServer(t, s)
@@ -359,9 +359,9 @@ func flateServer(t *testing.T, s set) (*flatePeer, *websocket.Conn) {
 
 func flateClient(t *testing.T, s set) (*flatePeer, *websocket.Conn) {
 	server := startServer(t)
-	server.upgrader = websocket.Upgrader{Compression: &websocket.Compression{
+	server.upgrader.Store(&websocket.Upgrader{Compression: &websocket.Compression{
 		SendContextTakeover: true, ReceiveContextTakeover: true, SendWindowBits: s.serverBits, ReceiveWindowBits: 15,
-	}}
+	}})
 	host := server.url[len("ws://"):]
 	conn, err := net.Dial("tcp", host)
 	require.NoError(t, err)

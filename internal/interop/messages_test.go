@@ -1,5 +1,5 @@
-// Package interop talks to implementations of permessage-deflate that have
-// nothing in common with this one. It has tests only.
+// Package interop talks to implementations of WebSocket and permessage-deflate
+// that have nothing in common with this one, and through proxies. It has tests only.
 package interop
 
 import (
@@ -148,6 +148,16 @@ func (s *source) aroundTheWindow(n int) []byte {
 		}
 	}
 	return append([]byte(nil), all[begin:begin+n]...)
+}
+
+// largeMessages are a text and a binary message of 1 MiB, nearly.
+func largeMessages() []message {
+	const size = 1 << 20
+	s := source{Rand: rand.New(rand.NewPCG(5, 6)), bits: 15}
+	return []message{
+		{kind: "large text", typ: websocket.TextMessage, payload: s.text(strings.Repeat(prose, 1+size/len(prose)), size-utf8.UTFMax)},
+		{kind: "large binary", typ: websocket.BinaryMessage, payload: s.aroundTheWindow(size)},
+	}
 }
 
 // preparedMessages are sent by all connections, whatever was agreed on.

@@ -46,6 +46,19 @@ func (s set) String() string {
 	return fmt.Sprintf("%s/%s, %s/%d and %d bits", role, server, client, s.serverBits, s.clientBits)
 }
 
+// agreed is what the server, or the client, has to be told that was agreed on.
+func (s set) agreed(server bool) websocket.Compression {
+	c := websocket.Compression{
+		SendContextTakeover: s.serverTakeover, ReceiveContextTakeover: s.clientTakeover,
+		SendWindowBits: s.serverBits, ReceiveWindowBits: s.clientBits,
+	}
+	if !server {
+		c.SendContextTakeover, c.ReceiveContextTakeover = c.ReceiveContextTakeover, c.SendContextTakeover
+		c.SendWindowBits, c.ReceiveWindowBits = c.ReceiveWindowBits, c.SendWindowBits
+	}
+	return c
+}
+
 // parameters are those of permessage-deflate in the answer, or ws's options.
 type parameters map[string]any
 
@@ -95,13 +108,8 @@ func (s set) meeting(r *rand.Rand) meeting {
 	}
 	m.ours.Threshold = []int{0, 1, 20, 1000}[r.IntN(4)]
 	m.ours.Level = []int{0, 1, 6, -2}[r.IntN(4)]
-	m.agreed = m.ours
-	m.agreed.SendContextTakeover, m.agreed.SendWindowBits = s.serverTakeover, s.serverBits
-	m.agreed.ReceiveContextTakeover, m.agreed.ReceiveWindowBits = s.clientTakeover, s.clientBits
-	if s.peerServes {
-		m.agreed.SendContextTakeover, m.agreed.ReceiveContextTakeover = s.clientTakeover, s.serverTakeover
-		m.agreed.SendWindowBits, m.agreed.ReceiveWindowBits = s.clientBits, s.serverBits
-	}
+	m.agreed = s.agreed(!s.peerServes)
+	m.agreed.Threshold, m.agreed.Level = m.ours.Threshold, m.ours.Level
 	if m.ours.Threshold == 0 {
 		m.agreed.Threshold = 128
 		if m.agreed.SendContextTakeover {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,9 @@ type report struct {
 	Late               int // pongs behind one for a later ping
 	Pinged             int
 	Code               int
-	Read, Written      int // bytes
+	Reason             string
+	Agreed             *websocket.Compression // as it sees it
+	Read, Written      int                    // bytes
 }
 
 // A nodePeer is a Node process with ws.
@@ -73,12 +76,18 @@ func findNode(t *testing.T) (node, ws string) {
 		}
 	}
 	if err != nil {
-		if os.Getenv("WEBSOCKET_REQUIRE_PEERS") == "1" {
-			t.Fatalf("%v, and WEBSOCKET_REQUIRE_PEERS=1", err)
-		}
-		t.Skipf("the peer is ws, on Node: %v", err)
+		lack(t, "ws, on Node", err)
 	}
 	return node, ws
+}
+
+// lack ends a test for which there is no peer.
+func lack(t *testing.T, peer string, err error) {
+	t.Helper()
+	if os.Getenv("WEBSOCKET_REQUIRE_PEERS") == "1" {
+		t.Fatalf("%v, and WEBSOCKET_REQUIRE_PEERS=1", err)
+	}
+	t.Skipf("the peer is %s: %v", peer, err)
 }
 
 func startNodePeer(t *testing.T) *nodePeer {
@@ -137,24 +146,33 @@ func (p *nodePeer) report(t *testing.T, id int) report {
 // A weServer hands over the connections of our server.
 type weServer struct {
 	url      string
-	upgrader websocket.Upgrader // for the next
+	upgrader atomic.Pointer[websocket.Upgrader] // for the next
 	conns    chan accepted
 }
 
 type accepted struct {
-	conn *websocket.Conn
-	err  error
+	conn    *websocket.Conn
+	request *http.Request
+	err     error
+}
+
+func newServer() *weServer {
+	s := &weServer{conns: make(chan accepted, 1)}
+	s.upgrader.Store(&websocket.Upgrader{})
+	return s
 }
 
 func startServer(t *testing.T) *weServer {
-	s := &weServer{conns: make(chan accepted, 1)}
-	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := s.upgrader.Upgrade(w, r, nil)
-		s.conns <- accepted{conn, err}
-	}))
+	s := newServer()
+	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	s.url = "ws" + h.URL[len("http"):]
 	return s
+}
+
+func (s *weServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, err := s.upgrader.Load().Upgrade(w, r, nil)
+	s.conns <- accepted{conn, r, err}
 }
 
 // A link is a connection to the peer. Read and write buffers differ from one to
@@ -178,7 +196,7 @@ func (p *nodePeer) connect(t *testing.T, server *weServer, m meeting, messages i
 		require.NoError(t, err)
 		return link{conn, j.ID, response.Header.Get("Sec-WebSocket-Extensions")}
 	}
-	server.upgrader = websocket.Upgrader{Compression: &m.ours, WriteBufferSize: size}
+	server.upgrader.Store(&websocket.Upgrader{Compression: &m.ours, WriteBufferSize: size})
 	j.URL = server.url
 	require.NoError(t, p.jobs.Encode(j))
 	select {
@@ -216,7 +234,7 @@ func (p *nodePeer) hold(t *testing.T, server *weServer, m meeting, k *talk) (pla
 	require.True(t, ok)
 	require.Equal(t, m.agreed, agreed, "told %+v and %v", m.ours, m.ws)
 
-	k.conn, k.bits = conn.Conn, agreed.SendWindowBits
+	k.conn, k.bits, k.end = conn.Conn, agreed.SendWindowBits, done
 	require.NoError(t, k.run(), "told %+v and %v", m.ours, m.ws)
 	r = p.report(t, conn.id)
 	answer, err := parseAnswer(r.Answer)

@@ -20,13 +20,19 @@ const patience = time.Minute
 // inFlight is how many messages may be on their way.
 const inFlight = 32
 
+// done is what peers close with that are not told otherwise.
+var done = websocket.CloseError{Code: websocket.CloseNormalClosure, Text: "done"}
+
 // A talk is what is sent on a connection to a peer that sends all messages back.
 type talk struct {
 	conn     *websocket.Conn
 	bits     int // of the window of what we send
 	messages int
-	alike    bool // they are records only
+	first    []message // of them, and the others are made
+	alike    bool      // they are records only
 	seed     uint64
+	closing  []byte               // what we send in a close frame, if we are the first
+	end      websocket.CloseError // what the last read has to return
 
 	sent  chan message
 	stop  chan struct{} // closed when the reader has given up
@@ -57,7 +63,12 @@ func (k *talk) write() error {
 	r := rand.New(rand.NewPCG(k.seed, 1))
 	s := source{Rand: r, bits: k.bits, alike: k.alike}
 	for i := range k.messages {
-		m := s.next()
+		var m message
+		if i < len(k.first) {
+			m = k.first[i]
+		} else {
+			m = s.next()
+		}
 		if last := i == k.messages-1; last || r.IntN(25) == 0 {
 			if err := k.ping(r, i); err != nil {
 				return fmt.Errorf("ping: %w", err)
@@ -200,16 +211,21 @@ func (k *talk) readPieces(r *rand.Rand) (typ int, p []byte, all bool, err error)
 	}
 }
 
-// readClose waits for the peer's close frame, which it sends when it has got the
-// answer to its last ping.
+// readClose waits for the peer's close frame. Unless we send one first, the peer
+// sends it when it has got the answer to its last ping.
 func (k *talk) readClose() error {
+	if k.closing != nil {
+		if err := k.conn.WriteControl(websocket.CloseMessage, k.closing, time.Time{}); err != nil {
+			return fmt.Errorf("closing: %w", err)
+		}
+	}
 	typ, p, err := k.conn.ReadMessage()
 	if err == nil {
 		return fmt.Errorf("a message of type %d and %d bytes that was not sent", typ, len(p))
 	}
 	var closed *websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != websocket.CloseNormalClosure || closed.Text != "done" {
-		return fmt.Errorf("the end: %w", err)
+	if !errors.As(err, &closed) || *closed != k.end {
+		return fmt.Errorf("the end: %w, want %w", err, &k.end)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
