@@ -141,4 +141,11 @@
 // A browser lets any page connect to any host and names the page's origin in
 // the request. By default, a request whose Origin differs from its Host is
 // refused with status 403; [Upgrader.CheckOrigin] decides otherwise.
+//
+// Behind a reverse proxy this needs the Host that the browser has sent, with its
+// port. HAProxy passes it on. nginx must be told to: proxy_set_header Host
+// $http_host; what it sends by itself is the name of the server behind it, and
+// $host has no port. Where the Host has to be another one, CheckOrigin must
+// compare the Origin with the names of the site. A proxy that ends TLS needs
+// nothing: an https page may talk to a plain server.
 package websocket
