@@ -41,12 +41,12 @@ func (c *Conn) wholeInHand(dst []byte) (op opcode, payload []byte, key uint32, o
 
 // appendInHand is appendMessage for what wholeInHand took.
 func (c *Conn) appendInHand(dst []byte, op opcode, payload []byte, key uint32) (messageType int, p []byte, err error) {
-	size := len(payload)
-	if cap(dst)-len(dst) < size {
-		dst = make([]byte, 0, size)
+	size, begin := len(payload), dst
+	if cap(dst)-len(dst) < size { // it is empty
+		begin = make([]byte, 0, size)
 	}
-	p = dst[:len(dst)+size]
-	got := p[len(dst):]
+	p = begin[:len(begin)+size]
+	got := p[len(begin):]
 	ascii := false
 	if c.server {
 		_, ascii = maskCopyASCII(got, payload, key)

@@ -408,6 +408,20 @@ func TestAppendMessageReturnsDstUnchangedAtADeadline(t *testing.T) {
 	})
 }
 
+// Also where the message was in hand and had memory of its own already.
+func TestAppendMessageReturnsDstUnchangedAtBadText(t *testing.T) {
+	for _, dst := range [][]byte{nil, make([]byte, 0, 4), append(make([]byte, 0, 4), 'x'), make([]byte, 0, 100)} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			p.send(p.frame(finText, "hello \xFF"))
+			messageType, got, err := c.AppendMessage(dst)
+			require.ErrorIs(t, err, errInvalidUTF8)
+			require.Equal(t, -1, messageType)
+			require.Equal(t, dst, got) // which tells nil from empty
+			require.Equal(t, cap(dst), cap(got))
+		})
+	}
+}
+
 func TestSetReadDeadlineInterruptsABlockedRead(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		done := make(chan error)
