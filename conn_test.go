@@ -117,15 +117,21 @@ func serverConn(t *testing.T, f func(t *testing.T, c *Conn, p *peer)) {
 }
 
 func (m mode) pair(t testing.TB) (*Conn, *peer) {
+	c, p := m.open(t)
+	t.Cleanup(func() {
+		_ = c.Close()
+		_ = p.Close()
+	})
+	return c, p
+}
+
+// open is pair for a test that closes both itself.
+func (m mode) open(t testing.TB) (*Conn, *peer) {
 	ours, theirs := testnet.Pipe()
 	c := newConn(ours, connOptions{server: m.server})
 	if m.raw {
 		c.transport.seam = memSeam{ours}
 	}
-	t.Cleanup(func() {
-		_ = c.Close()
-		_ = theirs.Close()
-	})
 	return c, &peer{t: t, Conn: theirs, ours: ours, masks: m.server}
 }
 
