@@ -167,13 +167,18 @@ func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 	buf := bufpool.Get(bufpool.Size)
 	defer bufpool.Put(buf)
-	for {
-		m, err := r.Read(buf.Data[:len(buf.Data)-headerRoom]) // as much as a writer's buffer takes
+	p := buf.Data[:len(buf.Data)-headerRoom] // as much as a writer's buffer takes
+	for nothing := 0; nothing < 100; nothing++ {
+		m, err := r.Read(p)
+		if m < 0 || m > len(p) {
+			return n, errReadCount
+		}
 		if m > 0 {
-			if _, err := w.Write(buf.Data[:m]); err != nil {
+			if _, err := w.Write(p[:m]); err != nil {
 				return n, err
 			}
 			n += int64(m)
+			nothing = 0
 		}
 		if err == io.EOF {
 			return n, nil
@@ -181,6 +186,7 @@ func (w *messageWriter) ReadFrom(r io.Reader) (n int64, err error) {
 			return n, err
 		}
 	}
+	return n, io.ErrNoProgress
 }
 
 func writeTo[T []byte | string](w *messageWriter, p T) (int, error) {

@@ -509,3 +509,38 @@ func TestCopyIntoAWriter(t *testing.T) {
 		require.Equal(t, errWriterClosed, err)
 	})
 }
+
+// An oddReader returns what a Read must not, or nothing for ever.
+type oddReader struct {
+	n   int
+	err error
+}
+
+func (r oddReader) Read([]byte) (int, error) { return r.n, r.err }
+
+// A reader that breaks the rules of io is an error of the copy, not a panic and not a loop.
+func TestCopyOfAnOddReader(t *testing.T) {
+	boom := errors.New("boom")
+	for _, tc := range []struct {
+		oddReader
+		want error
+	}{
+		{oddReader{0, nil}, io.ErrNoProgress},
+		{oddReader{-1, nil}, errReadCount},
+		{oddReader{-1, boom}, errReadCount},
+		{oddReader{1 << 20, nil}, errReadCount},
+		{oddReader{0, boom}, boom},
+		{oddReader{0, io.EOF}, nil},
+	} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			w, err := c.NextWriter(TextMessage)
+			require.NoError(t, err)
+			n, err := io.Copy(w, tc.oddReader)
+			require.Equal(t, tc.want, err)
+			require.Zero(t, n)
+			require.NoError(t, w.Close())
+			p.want("the message, of which nothing was read", finText, "")
+			require.NoError(t, c.WriteControl(PingMessage, nil, time.Time{}))
+		})
+	}
+}

@@ -74,7 +74,7 @@ func isDeadline(err error) bool {
 	return errors.As(err, &e) && e.Timeout() && e.Temporary() && !errors.Is(err, syscall.ETIMEDOUT)
 }
 
-var errReadCount = errors.New("websocket: the transport's Read returned an impossible count")
+var errReadCount = errors.New("websocket: a Read returned an impossible count")
 
 // readAtLeastOnce reads into p, and asks again where a Read returns nothing
 // and no error, which io.Reader allows and discourages.
