@@ -69,3 +69,21 @@ func TestNewClient(t *testing.T) {
 	require.Equal(t, "hello", string(got))
 	require.NoError(t, c.Close())
 }
+
+// NewClient has been given its connection, and closes it whatever it fails by.
+func TestNewClientClosesItsConnection(t *testing.T) {
+	for _, bad := range []string{"http://server.example/", "ws://", "ws://u:p@server.example/"} {
+		u, err := url.Parse(bad)
+		require.NoError(t, err)
+		client, server := testnet.Pipe()
+		_, _, err = NewClient(client, u, nil, 0, 0)
+		require.Equal(t, errMalformedURL, err)
+		require.True(t, client.Closed())
+		require.NoError(t, server.Close())
+	}
+	client, server := testnet.Pipe()
+	_, _, err := NewClient(client, nil, nil, 0, 0)
+	require.Equal(t, errMalformedURL, err)
+	require.True(t, client.Closed())
+	require.NoError(t, server.Close())
+}

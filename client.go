@@ -35,6 +35,7 @@ const (
 
 var (
 	errMalformedURL = errors.New("websocket: malformed ws or wss URL")
+	errNoContext    = errors.New("websocket: a dial without a context: use context.Background()")
 	errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
 )
 
@@ -119,7 +120,14 @@ func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufS
 		WriteBufferSize: writeBufSize,
 		NetDialContext:  func(context.Context, string, string) (net.Conn, error) { return netConn, nil },
 	}
-	return d.Dial(u.String(), requestHeader)
+	if u == nil {
+		u = &url.URL{}
+	}
+	c, response, err = d.Dial(u.String(), requestHeader)
+	if err != nil && netConn != nil {
+		_ = netConn.Close() // what failed before netConn was asked for did not
+	}
+	return c, response, err
 }
 
 // Dial is [Dialer.DialContext] with the background context.
@@ -143,6 +151,9 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
+	}
+	if ctx == nil {
+		return nil, nil, errNoContext
 	}
 	hs, err := d.newHandshake(urlStr, requestHeader)
 	if err != nil {
