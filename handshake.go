@@ -281,13 +281,16 @@ func checkResponse(status int, h http.Header, key string, offered []string, o *C
 // IsWebSocketUpgrade reports whether the request asks for an upgrade to the
 // WebSocket protocol, by its Connection and Upgrade headers.
 func IsWebSocketUpgrade(r *http.Request) bool {
-	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
+	return r != nil && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
 		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
 }
 
 // Subprotocols returns the subprotocols that the client offers, in its order of
 // preference.
 func Subprotocols(r *http.Request) []string {
+	if r == nil {
+		return nil
+	}
 	protocols, _ := httpfield.Elements(r.Header["Sec-Websocket-Protocol"])
 	return protocols
 }

@@ -13,12 +13,15 @@ import (
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 )
 
+// errNoRequest is a mistake of the caller.
+var errNoRequest = HandshakeError{"websocket: Upgrade was called with nil: use the ResponseWriter and the Request of an http.Handler"}
+
 // defaultHandshakeTimeout stands for a HandshakeTimeout of zero.
 const defaultHandshakeTimeout = 45 * time.Second
 
 // An Upgrader turns HTTP requests into WebSocket connections. Its fields must
 // not be changed while it is in use; its methods may be called from any number
-// of goroutines. The zero Upgrader is ready to use.
+// of goroutines. The zero Upgrader and a nil *Upgrader are ready to use.
 type Upgrader struct {
 	// HandshakeTimeout is how long writing the response may take. Zero means
 	// 45 seconds.
@@ -84,6 +87,12 @@ type Upgrader struct {
 // not lost. The handler may return while the connection is in use; then it
 // costs less memory.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	if w == nil || r == nil {
+		return nil, errNoRequest
+	}
+	if u == nil {
+		u = &Upgrader{}
+	}
 	key, no := checkRequest(r)
 	if no != nil {
 		return nil, u.refuse(w, r, no)

@@ -551,3 +551,13 @@ func TestUpgradeOverSockets(t *testing.T) {
 		})
 	}
 }
+
+// A nil *Upgrader is the zero one, as a nil *Dialer is a ready one.
+func TestNilUpgrader(t *testing.T) {
+	var u *Upgrader
+	client, server := testnet.Pipe()
+	c, err := u.Upgrade(hsHijacker{conn: server}, hsParse(t, hsRequest("")), nil)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, client.Close())
+}
