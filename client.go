@@ -175,6 +175,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		return nil, nil, orContext(ctx, err)
 	}
 	stop := closeOnEnd(ctx, netConn)
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: netConn})
+	}
 	c, response, err := d.upgrade(netConn, hs)
 	if err != nil {
 		_ = netConn.Close() // no longer than the context lasts

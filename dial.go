@@ -46,13 +46,7 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 	if err == nil && overTLS {
 		conn, err = startTLS(ctx, conn, d.tlsConfig(address), trace)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-	}
-	return conn, nil
+	return conn, err
 }
 
 // dialAddress is the host and port of a URL, as the network wants them.
@@ -133,19 +127,19 @@ func (d *Dialer) tlsConfig(address string) *tls.Config {
 // startTLS does the TLS handshake on conn, or closes it.
 func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *httptrace.ClientTrace) (net.Conn, error) {
 	tlsConn := tls.Client(conn, config)
+	stop := closeOnEnd(ctx, conn) // and on a panic of the program's hooks, which ends the context
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
-	stop := closeOnEnd(ctx, conn)
 	err := tlsConn.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
+	}
 	if err != nil {
 		_ = conn.Close() // no longer than the context lasts
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()
-	}
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
 	}
 	if err != nil {
 		return nil, err
