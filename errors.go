@@ -62,11 +62,11 @@ var (
 	errConcurrentRead   = errors.New("websocket: concurrent read: one goroutine at a time may read from a connection")
 	errBadMessageType   = errors.New("websocket: bad write message type: use TextMessage, BinaryMessage, CloseMessage, PingMessage or PongMessage")
 	errNotControl       = errors.New("websocket: WriteControl takes CloseMessage, PingMessage or PongMessage")
-	errControlTooLong   = errors.New("websocket: control frame payload over 125 bytes (RFC 6455 section 5.5)")
+	errControlTooLong   = errors.New("websocket: control frame payload over 125 bytes: use at most that (RFC 6455 section 5.5)")
 	errCloseCodeUnsent  = errors.New("websocket: close payload must be empty or start with a close code that may be sent: not below 1000, 1005, 1006, 1015, or above 4999 (RFC 6455 section 7.4)")
 	errCompressionLevel = errors.New("websocket: invalid compression level: use -2 to 9")
-	errNotPrepared      = errors.New("websocket: a PreparedMessage that NewPreparedMessage did not make")
-	errWriterClosed     = errors.New("websocket: write to a closed message writer")
+	errNotPrepared      = errors.New("websocket: a PreparedMessage that NewPreparedMessage did not make: use that")
+	errWriterClosed     = errors.New("websocket: write to a closed message writer: call NextWriter for another message")
 )
 
 // A timeoutError is a write that ran into its deadline before any byte of it
