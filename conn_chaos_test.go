@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -418,6 +420,17 @@ func methodsAgainstMethods(t *testing.T, seed uint64) {
 		_ = c.PongHandler()("")
 		c.sendPong([]byte("another")) // as the default ping handler does
 	})
+	for i, name := range slices.Sorted(maps.Keys(methodCalls)) {
+		switch name {
+		case "Close": // below
+		case "NetConn", "UnderlyingConn":
+			if seed%2 == 0 { // they end corking
+				run(20+i, func(r *rand.Rand) { _ = methodCalls[name](c, r) })
+			}
+		default:
+			run(20+i, func(r *rand.Rand) { _ = methodCalls[name](c, r) })
+		}
+	}
 	if seed%3 > 0 {
 		methods.Go(func() {
 			time.Sleep(time.Duration(seed) * time.Millisecond)

@@ -183,29 +183,3 @@ func TestSettersFromOtherGoroutines(t *testing.T) {
 		synctest.Wait()
 	})
 }
-
-func TestZeroConn(t *testing.T) {
-	var c Conn
-	_, _, err := c.ReadMessage()
-	require.Equal(t, errNoConn, err)
-	_, _, err = c.AppendMessage(nil)
-	require.Equal(t, errNoConn, err)
-	_, _, err = c.NextReader()
-	require.Equal(t, errNoConn, err)
-	_, err = c.NextWriter(TextMessage)
-	require.Equal(t, errNoConn, err)
-	require.Equal(t, errNoConn, c.WriteMessage(TextMessage, nil))
-	require.Equal(t, errNoConn, c.WriteControl(PingMessage, nil, time.Time{}))
-	require.Equal(t, errNoConn, c.SetReadDeadline(time.Time{}))
-	require.Equal(t, errNoConn, c.SetWriteDeadline(time.Time{}))
-	require.Equal(t, errNoConn, c.Close())
-	require.NoError(t, c.PingHandler()("x"))
-	require.NoError(t, c.CloseHandler()(1000, ""))
-	c.SetReadLimit(1)
-	c.SetPingHandler(nil)
-	require.Nil(t, c.LocalAddr())
-	require.Nil(t, c.RemoteAddr())
-	require.Nil(t, c.NetConn())
-	require.Nil(t, c.UnderlyingConn())
-	require.Empty(t, c.Subprotocol())
-}
