@@ -180,7 +180,7 @@ var readFaults = []readFault{
 // detector, under which they are slow, is there for goroutines and not for positions.
 func eachPosition() int {
 	if raceEnabled || testing.Short() {
-		return 13
+		return 41
 	}
 	return 1
 }
