@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"io"
 	"net/http/httptest"
 	"runtime"
@@ -194,6 +195,41 @@ func TestLargeFramesAreReadAtOnce(t *testing.T) {
 		r := <-done
 		require.NoError(t, r.err)
 		require.Equal(t, ascii(60<<10), string(r.message))
+	})
+}
+
+// What is left of much that came at once, and has to be waited behind, is not kept in the
+// memory of all.
+func TestWaitBehindLargeReadHoldsASmallBuffer(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.send(p.frame(finBinary, ascii(60<<10)))
+		_, _, err := c.ReadMessage()
+		require.NoError(t, err)
+		for _, begun := range [][]byte{p.frame(finBinary, "end")[:1], p.frame(finPing, ascii(125))[:100]} {
+			n := bufpool.Size/1000 + 1
+			p.send(bytes.Repeat(p.frame(finBinary, ascii(1000)), n), begun)
+			for range n {
+				_, _, err := c.ReadMessage()
+				require.NoError(t, err)
+			}
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+			_, _, err := c.ReadMessage()
+			wantTimeout(t, err)
+			require.Equal(t, begun, c.in.bytes())
+			require.Equal(t, bufpool.Size, len(c.in.buf.Data))
+			require.NoError(t, c.SetReadDeadline(time.Time{}))
+			rest := p.frame(finBinary, "end")[1:]
+			if len(begun) > 1 {
+				rest = append(p.frame(finPing, ascii(125))[100:], p.frame(finBinary, "end")...)
+			}
+			p.send(rest)
+			_, m, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, "end", string(m))
+			p.send(p.frame(finBinary, ascii(60<<10)))
+			_, _, err = c.ReadMessage()
+			require.NoError(t, err)
+		}
 	})
 }
 

@@ -70,6 +70,17 @@ func (in *readHalf) giveBack() {
 	in.buf = nil
 }
 
+// keepLess moves what is in hand to a buffer of the usual size, if it is in a larger one.
+func (in *readHalf) keepLess() {
+	b := in.buf
+	if len(b.Data) <= bufpool.Size || len(b.Bytes()) > bufpool.Size {
+		return
+	}
+	in.buf = bufpool.Get(bufpool.Size)
+	in.buf.W = copy(in.buf.Data, b.Bytes())
+	bufpool.Put(b)
+}
+
 // giveBackIfDrained lets go of the buffer once nothing is left in it.
 func (in *readHalf) giveBackIfDrained() {
 	if in.buf != nil && in.buf.R == in.buf.W {
@@ -183,6 +194,7 @@ func (c *Conn) fill() error {
 		in.giveBackIfDrained()
 	}
 	if in.buf != nil {
+		in.keepLess()
 		return c.fillBehind(in.buf)
 	}
 	n, err := c.transport.seam.readSome(c.transport.Conn, in)
@@ -192,10 +204,7 @@ func (c *Conn) fill() error {
 	in.buf.W = n
 	if in.large && n <= bufpool.Size { // little came, and may be all for long
 		in.large = false
-		large := in.buf
-		in.buf = bufpool.Get(bufpool.Size)
-		in.buf.W = copy(in.buf.Data, large.Bytes())
-		bufpool.Put(large)
+		in.keepLess()
 	}
 	return nil
 }
