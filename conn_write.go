@@ -192,7 +192,8 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	err := c.sendSteps(buf.Bytes(), d, start.opcode() == opContinuation)
 	rest = rest[len(step):]
 	for masked && err == nil && len(rest) > 0 {
-		behind := buf.Data[headerRoom:] // as the first step: see copiedFrame
+		// As the first step: see copiedFrame; a writer's buffer may be larger.
+		behind := buf.Data[headerRoom:min(len(buf.Data), headerRoom+copiedFrame)]
 		step = rest[:min(len(rest), len(behind))]
 		key = maskCopy(behind, step, key)
 		err = c.send(behind[:len(step)], d, true)

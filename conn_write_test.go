@@ -66,6 +66,35 @@ func TestMaskedStepsDoNotAlias(t *testing.T) {
 	})
 }
 
+// A largestWrite is a transport that knows how long the longest Write was.
+type largestWrite struct {
+	net.Conn
+	most int
+}
+
+func (c *largestWrite) Write(p []byte) (int, error) {
+	c.most = max(c.most, len(p))
+	return c.Conn.Write(p)
+}
+
+// However large a writer's buffer is, the progress of what does not fit can be seen.
+func TestLargeWriteBufferIsSentInSteps(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		conn := &largestWrite{Conn: c.transport.Conn}
+		c.replaceTransport(conn)
+		c.writeOptions = newWriteOptions(1<<20, nil, nil)
+		go func() { _, _ = io.Copy(io.Discard, p) }()
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		for _, size := range []int{1 << 20, 3 << 20} { // the first is gathered
+			_, err = w.Write(make([]byte, size))
+			require.NoError(t, err)
+		}
+		require.NoError(t, w.Close())
+		require.LessOrEqual(t, conn.most, writeStep)
+	})
+}
+
 func TestWriteMasksAfreshEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := mode{}.pair(t)
