@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -231,6 +232,25 @@ func TestWaitBehindLargeReadHoldsASmallBuffer(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
+}
+
+// A server's write of up to 64 KiB that waits for its peer to read holds no copy.
+func TestStalledWriteHoldsNoCopy(t *testing.T) {
+	for _, taken := range []int{0, 1, 3, 4, 5, 1000} {
+		serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+			payload := ascii(40_000)
+			p.blockWrites(taken)
+			before := onLoan.Load()
+			done := make(chan error)
+			go func() { done <- c.WriteMessage(BinaryMessage, []byte(payload)) }()
+			synctest.Wait()
+			require.Equal(t, taken, p.Buffered())
+			require.Equal(t, before, onLoan.Load())
+			p.unblockWrites()
+			p.want("all of it", finBinary, payload)
+			require.NoError(t, <-done)
+		})
+	}
 }
 
 // A control frame after a message leaves no buffer with the connection either.

@@ -16,8 +16,8 @@ const (
 	// the progress of a large message can be seen.
 	writeStep = 256 << 10
 
-	// copiedFrame is the largest payload that is copied behind its header to be sent. A
-	// larger one is sent from where it is, by a server, or masked in steps of so much.
+	// copiedFrame is the largest payload that is copied behind its header to be sent to a
+	// socket. A larger one is sent from where it is, by a server, or masked in steps of so much.
 	// Where it is mostly is the beginning of a page, and the header in front of it has
 	// the system copy between addresses that differ by a few bytes modulo 4 KiB, for
 	// which some processors need several times as long.
@@ -137,12 +137,38 @@ func (c *Conn) sendWhole(start frameStart, payload []byte, d writeDeadline) erro
 		return c.sendSmall(start, payload)
 	}
 	room := 0 // for more than the header
-	if len(payload) <= copiedFrame || !c.server {
+	switch {
+	case !c.server:
 		room = min(len(payload), copiedFrame)
+	case start.opcode().isData() && len(payload) <= copiedFrame && c.transport.seam.raw():
+		return c.sendCopied(start, payload, d)
 	}
 	buf := emptied(bufpool.Get(headerRoom + room))
 	defer bufpool.Put(buf)
 	return c.sendFrame(start, buf, payload, d)
+}
+
+// sendCopied is sendFrame for a server's frame that is sent in one piece. What a socket does
+// not take at once is waited with where the caller has it: the copy would be kept for as
+// long as a peer does not read. The caller leads.
+func (c *Conn) sendCopied(start frameStart, payload []byte, d writeDeadline) error {
+	if err := c.sendCorkedFirst(); err != nil {
+		return err
+	}
+	buf := bufpool.Get(headerRoom + len(payload))
+	c.addFrame(buf, start, payload)
+	size := len(buf.Bytes())
+	n := c.transport.seam.tryWrite(buf.Bytes())
+	bufpool.Put(buf)
+	begun := n > 0 || start.opcode() == opContinuation
+	switch header := size - len(payload); {
+	case n == size:
+		return nil
+	case n >= header:
+		return c.sendBoth(nil, payload[n-header:], d, begun)
+	}
+	header := appendHeader(nil, start, len(payload), false, 0)
+	return c.sendBoth(header[n:], payload, d, begun)
 }
 
 // emptied makes b ready for a payload, with room for the header before it.

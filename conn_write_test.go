@@ -38,6 +38,9 @@ func TestWriteEverySize(t *testing.T) {
 func TestWriteSmallMessageIsOneWrite(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		for _, n := range []int{0, 125, 126, smallFrame, smallFrame + 1, copiedFrame - 100} {
+			if n > smallFrame && c.server && !c.transport.seam.raw() {
+				continue // it would keep the copy while it waits
+			}
 			before := p.ours.Stats().Writes
 			require.NoError(t, c.WriteMessage(TextMessage, []byte(ascii(n))))
 			require.Equal(t, before+1, p.ours.Stats().Writes, "header and payload of %d bytes go out together", n)

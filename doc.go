@@ -112,8 +112,8 @@
 // message hold 200 buffers, 3.2 MiB, and not 10,000. ReadBufferSize is accepted
 // and not used.
 //
-// A frame of up to 64 KiB is put together in a pooled buffer and sent with one
-// Write of the transport; of a larger one the rest follows from the caller's
+// A frame of up to 64 KiB (16 on a server's transport that is not a socket) is put
+// together in a pooled buffer and sent with one Write of the transport; of a larger one the rest follows from the caller's
 // memory, or on a client, which has to mask it, through the buffer. A writer of
 // NextWriter holds a buffer from NextWriter to Close: 16 KiB, or more if
 // WriteBufferSize is more and the message needs it. What does not fit is sent,
