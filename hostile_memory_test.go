@@ -119,7 +119,7 @@ func TestHostileFragments(t *testing.T) {
 				return 0, err
 			}
 			return io.Copy(io.Discard, r)
-		}, func(int) uint64 { return 128 << 10 }},
+		}, func(int) uint64 { return 256 << 10 }}, // a collection in between empties pools
 	}
 	for kind, frames := range map[string]func(n int) []byte{"plain": plain, "compressed": compressed} {
 		streams := map[int][]byte{fewer: frames(fewer), more: frames(more)}
