@@ -202,7 +202,7 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 		step := rest[:min(len(rest), writeStep)]
 		err := c.sendBoth(buf.Bytes(), step, d, start.opcode() == opContinuation)
 		if err == nil {
-			err = c.sendSteps(rest[len(step):], d, true)
+			err = c.send(rest[len(step):], d, true)
 		}
 		return err
 	}
@@ -215,7 +215,7 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	buf.W += len(step)
 	// A fragment that cannot be sent leaves a message that cannot be ended, so
 	// for all but the first the message has begun already.
-	err := c.sendSteps(buf.Bytes(), d, start.opcode() == opContinuation)
+	err := c.send(buf.Bytes(), d, start.opcode() == opContinuation)
 	rest = rest[len(step):]
 	for masked && err == nil && len(rest) > 0 {
 		// As the first step: see copiedFrame; a writer's buffer may be larger.
@@ -226,7 +226,7 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 		rest = rest[len(step):]
 	}
 	if err == nil {
-		err = c.sendSteps(rest, d, true)
+		err = c.send(rest, d, true)
 	}
 	if err == nil && start.opcode() == opClose {
 		c.setCloseState(closeSent)
@@ -234,9 +234,13 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	return err
 }
 
-// sendSteps sends p as it is: what the transport takes without waiting, in one piece, and
-// then the rest, in steps whose progress can be seen.
-func (c *Conn) sendSteps(p []byte, d writeDeadline, begun bool) error {
+// send gives p to the transport as it is: what that takes without waiting, in one piece, and
+// then the rest, in steps whose progress can be seen. begun says that the peer has bytes
+// already that make no sense without p. An error sticks, unless it is a deadline and
+// the peer has none: then the connection is as it was. A deadline is set only
+// if the transport has to be waited for, as that costs as much as all the rest
+// that is not the system's.
+func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
 	if len(p) == 0 {
 		return nil
 	}
@@ -249,19 +253,6 @@ func (c *Conn) sendSteps(p []byte, d writeDeadline, begun bool) error {
 		p, begun = p[len(step):], true
 	}
 	return nil
-}
-
-// send gives p to the transport; begun says that the peer has bytes already
-// that make no sense without p. An error sticks, unless it is a deadline and
-// the peer has none: then the connection is as it was. A deadline is set only
-// if the transport has to be waited for, as that costs as much as all the rest
-// that is not the system's.
-func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
-	n := c.transport.seam.tryWrite(p)
-	if n == len(p) {
-		return nil
-	}
-	return c.sendBoth(nil, p[n:], d, begun || n > 0)
 }
 
 // sendBoth is send of two pieces, of which the first may be nil, and waits.
