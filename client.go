@@ -35,7 +35,6 @@ const (
 
 var (
 	errMalformedURL = errors.New("websocket: malformed ws or wss URL")
-	errNoContext    = errors.New("websocket: a dial without a context: use context.Background()")
 	errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
 )
 
@@ -102,6 +101,11 @@ type Dialer struct {
 
 	// InsecureSkipUTF8Check is as in [Upgrader].
 	InsecureSkipUTF8Check bool
+
+	// WriteTimeout, Keepalive and CollectStats are as in [Upgrader].
+	WriteTimeout time.Duration
+	Keepalive    *Keepalive
+	CollectStats bool
 }
 
 // DefaultDialer is a Dialer with all fields at their defaults.
@@ -375,6 +379,9 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 		writeOptions: newWriteOptions(d.WriteBufferSize, d.WriteBufferPool, compression),
 		compression:  compression,
 		buffered:     buffered,
+		writeTimeout: d.WriteTimeout,
+		keepalive:    d.Keepalive,
+		collectStats: d.CollectStats,
 	}), response, nil
 }
 

@@ -24,24 +24,41 @@ const (
 type Conn struct {
 	// Set by newConn and not changed after.
 	transport    transport
-	subprotocol  string
+	subprotocol  *string       // nil: none
 	writeOptions *writeOptions // nil: the defaults
 	contexts     *contexts     // nil: no context is taken over
+	monitor      *monitor      // nil: it is not kept alive, and nothing is counted
 	server       bool
 	skipUTF8     bool
 	sendBits     uint8 // of the window of compressed messages; 0: they are not compressed
 	receiveBits  uint8
+	writeTimeout uint32 // in milliseconds, for the next step of a write; 0: none
 
 	// May be changed by any goroutine at any time.
-	closed     atomic.Bool              // Close was called
-	level      atomic.Int32             // of SetCompressionLevel
-	plainSends atomic.Bool              // EnableWriteCompression(false) was called
-	handlers   atomic.Pointer[handlers] // nil: the defaults
-	readLimit  atomic.Int64             // 0: none
+	flags     atomic.Uint32          // connFlags
+	level     atomic.Int32           // of SetCompressionLevel
+	extras    atomic.Pointer[extras] // nil: none
+	readLimit atomic.Int64           // 0: none
 
 	in  readHalf
 	out writeHalf
 }
+
+// connFlags are set once and stay, but for the last two.
+const (
+	isClosed     = 1 << iota // Close was called
+	isClosing                // CloseContext waits for the read half
+	isDraining               // and has it
+	isSilent                 // the peer did not answer a keepalive's ping
+	isUnreadable             // nothing can be read any more
+	isFailed                 // we failed it, and told the peer why if that was possible
+	plainSends               // EnableWriteCompression(false) was called
+	isPinging                // a ping of the keepalive waits to go out
+)
+
+func (c *Conn) is(flag uint32) bool { return c.flags.Load()&flag != 0 }
+
+func (c *Conn) setFlag(flag uint32) { c.flags.Or(flag) }
 
 // A connOptions is what newConn is told of a new connection.
 type connOptions struct {
@@ -49,6 +66,9 @@ type connOptions struct {
 	skipUTF8     bool
 	subprotocol  string
 	writeOptions *writeOptions
+	writeTimeout time.Duration // 0: the default; less: none
+	keepalive    *Keepalive    // nil: none
+	collectStats bool
 	compression  *Compression // as it was agreed on; nil: none
 	buffered     []byte       // what came behind the opening handshake; copied
 }
@@ -56,10 +76,16 @@ type connOptions struct {
 func newConn(conn net.Conn, o connOptions) *Conn {
 	c := &Conn{
 		transport:    newTransport(conn),
-		subprotocol:  o.subprotocol,
 		writeOptions: o.writeOptions,
 		server:       o.server,
 		skipUTF8:     o.skipUTF8,
+		writeTimeout: inMilliseconds(o.writeTimeout),
+	}
+	if o.subprotocol != "" {
+		c.subprotocol = &o.subprotocol
+	}
+	if o.keepalive != nil || o.collectStats {
+		c.monitor = &monitor{keepalive: o.keepalive}
 	}
 	c.readLimit.Store(defaultClientReadLimit)
 	if o.server {
@@ -69,11 +95,17 @@ func newConn(conn net.Conn, o connOptions) *Conn {
 		c.startCompression(o.compression)
 	}
 	c.in.start(o.buffered)
+	o.keepalive.add(c)
 	return c
 }
 
 // Subprotocol returns the subprotocol that both sides agreed on, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.subprotocol == nil {
+		return ""
+	}
+	return *c.subprotocol
+}
 
 // NetConn returns the connection below this one: the very net.Conn that the
 // handshake ran over. Reading from it or writing to it breaks the WebSocket
@@ -119,16 +151,3 @@ func (c *Conn) RemoteAddr() net.Addr {
 // the time; on the wire it may be larger than the limit by a sixteenth and 64
 // bytes.
 func (c *Conn) SetReadLimit(limit int64) { c.readLimit.Store(max(limit, 0)) }
-
-// SetReadDeadline sets the time after which reads fail, the blocked one
-// included; the zero time means never, which is the default. A read that ran
-// into its deadline returns the transport's error, for which Timeout() is true,
-// and errors.Is(err, os.ErrDeadlineExceeded) too on every transport of the
-// standard library. The connection survives it: after the deadline was moved
-// the read may be repeated and goes on where it stopped, inside a message too.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	if c.transport.Conn == nil {
-		return errNoConn
-	}
-	return c.transport.SetReadDeadline(t)
-}

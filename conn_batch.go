@@ -30,24 +30,25 @@ type batch struct {
 }
 
 // writeSmall sends a data frame with up to smallFrame bytes of payload: by itself, behind
-// those that are corked, or in a batch.
-func (c *Conn) writeSmall(start frameStart, payload []byte) error {
+// those that are corked, or in a batch. size is as in writeFrame.
+func (c *Conn) writeSmall(start frameStart, payload []byte, size int) error {
 	if c.transport.Conn == nil {
 		return errNoConn
 	}
 	out := &c.out
 	out.mu.Lock()
-	if err := out.reasonNot(writeDeadline{}); err != nil {
+	if err := c.reasonNot(writeDeadline{}); err != nil {
 		out.mu.Unlock()
 		return err
 	}
 	switch {
 	case out.stream != nil: // that may take long, and each waits for as long as it may itself
 		out.mu.Unlock()
-		return c.leadAndSend(start, payload)
+		return c.leadAndSend(start, payload, size)
 	case out.state != writeIdle:
-		return c.join(start, payload)
+		return c.countIfSent(c.join(start, payload), size)
 	case c.cork(start, payload):
+		c.monitor.sent(size, 0)
 		out.mu.Unlock()
 		return nil
 	}
@@ -57,16 +58,20 @@ func (c *Conn) writeSmall(start frameStart, payload []byte) error {
 	buf, ok := withRoom(corked, c.frameSize(len(payload)))
 	if !ok {
 		defer c.follow()
-		return c.sendBehind(corked, start, payload)
+		return c.countIfSent(c.sendBehind(corked, start, payload, writeDeadline{}), size)
 	}
 	c.addFrame(buf, start, payload)
 	// What is nearly always done without waiting is done here, with little on the stack.
+	wire := len(buf.Bytes())
 	n := c.transport.seam.tryWrite(buf.Bytes())
-	if n < len(buf.Bytes()) {
-		return c.finishSmall(buf, n, corked != nil || n > 0)
+	if n < wire {
+		return c.countIfSent(c.finishSmall(buf, n, corked != nil || n > 0), size)
 	}
 	bufpool.Put(buf)
-	c.follow()
+	out.mu.Lock()
+	c.monitor.sent(size, wire)
+	out.handOn()
+	out.mu.Unlock()
 	return nil
 }
 
@@ -74,15 +79,16 @@ func (c *Conn) writeSmall(start frameStart, payload []byte) error {
 func (c *Conn) finishSmall(buf *bufpool.Buffer, n int, begun bool) error {
 	defer c.follow()
 	defer bufpool.Put(buf)
+	c.countWire(n)
 	return c.sendBoth(nil, buf.Bytes()[n:], writeDeadline{}, begun)
 }
 
-func (c *Conn) leadAndSend(start frameStart, payload []byte) error {
+func (c *Conn) leadAndSend(start frameStart, payload []byte, size int) error {
 	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
 	}
 	defer c.follow()
-	return c.sendSmall(start, payload)
+	return c.countIfSent(c.sendSmall(start, payload, writeDeadline{}), size)
 }
 
 // join has a frame go out in the batch that waits last, or in a new one. The caller holds mu,
@@ -112,7 +118,7 @@ func (c *Conn) beginBatch(start frameStart, payload []byte) (err error) {
 	b := &batch{buf: bufpool.Get(bufpool.Size), done: make(chan struct{})}
 	c.addFrame(b.buf, start, payload)
 	out.batch = b
-	err = out.wait(&b.owner, writeDeadline{})
+	err = c.waitToLead(&b.owner, writeDeadline{})
 	if out.batch == b {
 		out.batch = nil
 	}
@@ -139,7 +145,7 @@ func (c *Conn) sendBatch(b *batch) error {
 }
 
 // sendSmall is writeSmall for who leads.
-func (c *Conn) sendSmall(start frameStart, payload []byte) error {
+func (c *Conn) sendSmall(start frameStart, payload []byte, d writeDeadline) error {
 	out := &c.out
 	out.mu.Lock()
 	if c.cork(start, payload) {
@@ -148,12 +154,12 @@ func (c *Conn) sendSmall(start frameStart, payload []byte) error {
 	}
 	corked := out.takeCorked()
 	out.mu.Unlock()
-	return c.sendBehind(corked, start, payload)
+	return c.sendBehind(corked, start, payload, d)
 }
 
 // sendBehind sends a frame, and in one piece with it what was corked before, which may be
 // nothing. The caller leads.
-func (c *Conn) sendBehind(corked *bufpool.Buffer, start frameStart, payload []byte) error {
+func (c *Conn) sendBehind(corked *bufpool.Buffer, start frameStart, payload []byte, d writeDeadline) error {
 	begun := corked != nil
 	buf, ok := withRoom(corked, c.frameSize(len(payload)))
 	if !ok {
@@ -164,7 +170,7 @@ func (c *Conn) sendBehind(corked *bufpool.Buffer, start frameStart, payload []by
 	}
 	defer bufpool.Put(buf)
 	c.addFrame(buf, start, payload)
-	return c.send(buf.Bytes(), writeDeadline{}, begun)
+	return c.send(buf.Bytes(), d, begun)
 }
 
 // withRoom returns a buffer with what buf holds and room for need bytes behind it; or buf as

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -44,6 +45,42 @@ func (s loopSeam) readSome(_ net.Conn, from lender) (int, error) {
 
 func (s loopSeam) tryWrite(p []byte) int { return len(p) }
 func (s loopSeam) raw() bool             { return true }
+
+// BenchmarkMonitored is what keepalive, write timeout and statistics add to the cheapest echo: the
+// two kinds of connection take turns.
+func BenchmarkMonitored(b *testing.B) {
+	echo := func(o connOptions) func(n int) time.Duration {
+		conn := &loopConn{batch: wireFrame(finBinary, true, ascii(16))}
+		o.server = true
+		c := newConn(conn, o)
+		c.transport.seam = loopSeam{conn}
+		buf := make([]byte, 0, 64)
+		b.Cleanup(func() { _ = c.Close() })
+		return func(n int) time.Duration {
+			begin := time.Now()
+			for range n {
+				messageType, p, err := c.AppendMessage(buf)
+				if err == nil {
+					err = c.WriteMessage(messageType, p)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			return time.Since(begin)
+		}
+	}
+	plain := echo(connOptions{})
+	monitored := echo(connOptions{keepalive: new(Keepalive), collectStats: true, writeTimeout: time.Minute})
+	const turn = 10_000
+	var added []float64
+	for b.Loop() {
+		without, with := plain(turn), monitored(turn)
+		added = append(added, float64(with-without)/turn)
+	}
+	slices.Sort(added)
+	b.ReportMetric(added[len(added)/2], "ns-added/echo")
+}
 
 // BenchmarkEcho is what the library adds to the system calls of a server that echoes: for
 // messages that come one at a time, and many at once, and for both ways to read without

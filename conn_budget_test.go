@@ -20,6 +20,7 @@ import (
 
 func TestConnSize(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(Conn{}), uintptr(320), "bytes of a Conn")
+	require.LessOrEqual(t, unsafe.Sizeof(monitor{}), uintptr(96), "bytes that keepalive, write timeout and statistics add")
 }
 
 // eachMode is eachConn outside of a bubble, with a pair that blocks for real.

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -33,6 +34,20 @@ var preparedCall = func() *PreparedMessage {
 
 func soon() time.Time { return time.Now().Add(time.Millisecond) }
 
+// cancelledContext has ended.
+var cancelledContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+func notCancelled(err error) error {
+	if err == context.Canceled {
+		return nil
+	}
+	return err
+}
+
 // methodCalls has a call of each method of Conn, and returns its error, if it has one. What
 // is sent is short, so that no writer has part of its message on the wire when it returns.
 var methodCalls = map[string]func(c *Conn, r *rand.Rand) error{
@@ -44,12 +59,33 @@ var methodCalls = map[string]func(c *Conn, r *rand.Rand) error{
 		}
 		return err
 	},
-	"Close":                  func(c *Conn, _ *rand.Rand) error { return c.Close() },
+	"Close": func(c *Conn, _ *rand.Rand) error { return c.Close() },
+	"CloseContext": func(c *Conn, _ *rand.Rand) error {
+		return notCancelled(c.CloseContext(cancelledContext, CloseNormalClosure, ""))
+	},
 	"CloseHandler":           func(c *Conn, _ *rand.Rand) error { return neverNil(c.CloseHandler() == nil) },
 	"Compression":            func(c *Conn, _ *rand.Rand) error { _, _ = c.Compression(); return nil },
 	"EnableWriteCompression": func(c *Conn, r *rand.Rand) error { c.EnableWriteCompression(r.IntN(2) == 0); return nil },
 	"LocalAddr":              func(c *Conn, _ *rand.Rand) error { _ = c.LocalAddr(); return nil },
 	"NetConn":                func(c *Conn, _ *rand.Rand) error { _ = c.NetConn(); return nil },
+	"Messages": func(c *Conn, _ *rand.Rand) (err error) {
+		for _, err = range c.Messages(context.Background()) {
+			break
+		}
+		return err
+	},
+	"Ping": func(c *Conn, _ *rand.Rand) error {
+		_, err := c.Ping(cancelledContext)
+		return notCancelled(err)
+	},
+	"ReadMessageContext": func(c *Conn, _ *rand.Rand) error {
+		_, _, err := c.ReadMessageContext(context.Background())
+		return err
+	},
+	"Stats": func(c *Conn, _ *rand.Rand) error { _ = c.Stats(); return nil },
+	"WriteMessageContext": func(c *Conn, r *rand.Rand) error {
+		return c.WriteMessageContext(context.Background(), TextMessage, make([]byte, r.IntN(100)))
+	},
 	"NextReader": func(c *Conn, r *rand.Rand) error {
 		_, reader, err := c.NextReader()
 		if err == nil {
@@ -109,8 +145,8 @@ func ifOpen(err error) error {
 
 // A group of methods.
 var (
-	readMethods  = []string{"AppendMessage", "NextReader", "ReadJSON", "ReadMessage"}
-	writeMethods = []string{"NextWriter", "WriteControl", "WriteJSON", "WriteMessage", "WritePreparedMessage"}
+	readMethods  = []string{"AppendMessage", "Messages", "NextReader", "ReadJSON", "ReadMessage", "ReadMessageContext"}
+	writeMethods = []string{"NextWriter", "WriteControl", "WriteJSON", "WriteMessage", "WriteMessageContext", "WritePreparedMessage"}
 )
 
 // What a test does with every method, it does with all that there are.
@@ -149,7 +185,7 @@ func TestMethodsAfterClose(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
 		for range 3 {
-			if name == "SetReadDeadline" || slices.Contains(readMethods, name) || slices.Contains(writeMethods, name) {
+			if name == "SetReadDeadline" || name == "Ping" || slices.Contains(readMethods, name) || slices.Contains(writeMethods, name) {
 				require.ErrorIs(t, call(), net.ErrClosed)
 			} else {
 				require.NoError(t, call())
@@ -192,6 +228,8 @@ func TestMethodsAfterAnError(t *testing.T) {
 				for range 3 {
 					var want error
 					switch {
+					case name == "Ping" && read != nil:
+						want = errNoPong
 					case slices.Contains(readMethods, name):
 						want = read
 					case slices.Contains(writeMethods, name):
@@ -234,13 +272,13 @@ func TestMethodsInHandlers(t *testing.T) {
 				switch {
 				case first == finClose:
 					require.Equal(t, &CloseError{Code: CloseNoStatusReceived}, err)
-				case name == "Close":
+				case name == "Close", name == "CloseContext":
 					require.Equal(t, errConnClosed, err)
 				default:
 					require.NoError(t, err)
 					require.Equal(t, "hello", string(m))
 				}
-				if err := c.WriteMessage(TextMessage, nil); name == "Close" {
+				if err := c.WriteMessage(TextMessage, nil); name == "Close" || name == "CloseContext" {
 					require.Equal(t, errConnClosed, err)
 				} else {
 					require.NoError(t, err)
@@ -366,7 +404,7 @@ func TestZeroConn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var c Conn
 			err := call(&c, rand.New(rand.NewPCG(1, 2)))
-			if name == "Close" || name == "SetReadDeadline" || name == "SetWriteDeadline" ||
+			if name == "Close" || name == "CloseContext" || name == "Ping" || name == "SetReadDeadline" || name == "SetWriteDeadline" ||
 				slices.Contains(readMethods, name) || slices.Contains(writeMethods, name) {
 				require.Equal(t, errNoConn, err)
 			} else {

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -422,7 +424,8 @@ func methodsAgainstMethods(t *testing.T, seed uint64) {
 	})
 	for i, name := range slices.Sorted(maps.Keys(methodCalls)) {
 		switch name {
-		case "Close": // below
+		case "Close", "CloseContext": // below
+		case "Ping", "ReadMessageContext", "WriteMessageContext": // with contexts that end
 		case "NetConn", "UnderlyingConn":
 			if seed%2 == 0 { // they end corking
 				run(20+i, func(r *rand.Rand) { _ = methodCalls[name](c, r) })
@@ -431,12 +434,32 @@ func methodsAgainstMethods(t *testing.T, seed uint64) {
 			run(20+i, func(r *rand.Rand) { _ = methodCalls[name](c, r) })
 		}
 	}
+	ending := func(r *rand.Rand) context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for range r.IntN(50) {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		return ctx
+	}
+	run(60, func(r *rand.Rand) { _, _ = c.Ping(ending(r)) })
+	for n := range 3 {
+		run(61+n, func(r *rand.Rand) { _, _, _ = c.ReadMessageContext(ending(r)) })
+		run(65+n, func(r *rand.Rand) {
+			_ = c.WriteMessageContext(ending(r), types[r.IntN(len(types))], make([]byte, r.IntN(100)))
+		})
+	}
 	if seed%3 > 0 {
 		methods.Go(func() {
 			time.Sleep(time.Duration(seed) * time.Millisecond)
-			if seed%3 == 1 {
+			switch {
+			case seed%3 == 1:
 				_ = c.WriteControl(CloseMessage, nil, soon())
-			} else {
+			case seed%2 == 0:
+				_ = c.CloseContext(ending(rand.New(rand.NewPCG(seed, 0))), CloseNormalClosure, "")
+			default:
 				_ = c.Close()
 			}
 		})

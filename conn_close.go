@@ -1,5 +1,12 @@
 package websocket
 
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
 // A closeState says how far a connection is on its way to its end. It only
 // ever goes forward.
 type closeState uint8
@@ -37,14 +44,16 @@ func (c *Conn) setCloseState(s closeState) bool {
 // sendClose tells the peer why we end the connection, in as much of replyWait
 // as the write half and the transport need.
 func (c *Conn) sendClose(code int, reason string) {
-	_ = c.writeFrame(whole(opClose), FormatCloseMessage(code, reason), deadlineIn(replyWait))
+	_ = c.writeFrame(whole(opClose), FormatCloseMessage(code, reason), 0, deadlineIn(replyWait))
 }
 
 // Close closes the transport without sending a close frame: to say goodbye
-// first, send a CloseMessage. Every read and write that is under way or comes
+// first, use [Conn.CloseContext], or send a CloseMessage. Every read and write that is under way or comes
 // later returns an error, for which errors.Is(err, net.ErrClosed) is true
 // unless an earlier one is the reason. Close waits for no read or write, but
-// TLS takes up to five seconds to say goodbye to a peer that does not read. What was
+// TLS takes up to five seconds to say goodbye to a peer that does not read, and
+// where a read failed and told the peer why, a socket is given up to a tenth of a second to get
+// that across. What was
 // written a moment ago and did not go out yet is sent if the transport takes it at
 // once, or, if it is no plain socket, within 250 ms; if not, Close says so. It
 // may be called from any goroutine, from a handler too, and more than once, of
@@ -54,10 +63,17 @@ func (c *Conn) Close() error {
 		return errNoConn
 	}
 	lost := c.uncorkToClose()
+	saidWhy := c.is(isFailed) && c.refuses(writeDeadline{}) == ErrCloseSent
 	if !c.setCloseState(closeDone) {
 		return nil
 	}
-	c.closed.Store(true)
+	c.setFlag(isClosed)
+	if m := c.monitor; m != nil {
+		m.keepalive.remove(c)
+	}
+	if saidWhy {
+		c.transport.linger()
+	}
 	err := c.transport.Close()
 	c.abandonRead()
 	c.abandonWriter()
@@ -65,4 +81,101 @@ func (c *Conn) Close() error {
 		return lost
 	}
 	return err
+}
+
+const (
+	// closeWait is how long CloseContext takes if its context has no deadline.
+	closeWait = 5 * time.Second
+
+	// readerReturns is how long a program that was reading may be busy with a message before
+	// CloseContext reads in its place.
+	readerReturns = 100 * time.Millisecond
+)
+
+// CloseContext does the closing handshake (RFC 6455 §7.1.2): it sends a close frame with the
+// code and the reason, at most 123 bytes, reads until the peer's own close frame comes,
+// and closes the transport, as [Conn.Close] does, in any case. If ctx ends before that, the error is
+// ctx.Err(); a ctx without a deadline is given five seconds. If the peer breaks the connection off
+// instead, the error is what a read returns. A connection that is closed already is no error. A code
+// that must not be sent, or a reason that is too long, is, and nothing happens then.
+//
+// It may be called from any goroutine: beside a writer that is blocked, for which it waits, in the
+// middle of a message, which is cut, and beside a reader, which gets the messages that still come
+// and the peer's close frame. Where nobody reads, or comes back within a tenth of a second, those messages
+// are dropped, and a read that begins meanwhile returns an error for which errors.Is(err, net.ErrClosed) is true. In a handler
+// it would wait for the read method that it is called from: send a CloseMessage there.
+func (c *Conn) CloseContext(ctx context.Context, code int, reason string) error {
+	payload := FormatCloseMessage(code, reason)
+	if _, err := checkOutgoing(CloseMessage, payload); err != nil {
+		return err
+	}
+	switch {
+	case c.transport.Conn == nil:
+		return errNoConn
+	case ctx == nil:
+		return errNoContext
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, closeWait)
+		defer cancel()
+	}
+	err := c.writeFrame(whole(opClose), payload, 0, writeDeadline{own: true, ctx: ctx})
+	if err == nil || err == ErrCloseSent {
+		err = c.awaitClose(ctx)
+	}
+	lost := c.Close()
+	switch e := (*CloseError)(nil); {
+	case errors.As(err, &e) && e.Code != CloseAbnormalClosure, errors.Is(err, net.ErrClosed):
+		return lost
+	}
+	return err
+}
+
+// awaitClose waits until nothing can be read any more, and returns why. Unless somebody else
+// does, it reads.
+func (c *Conn) awaitClose(ctx context.Context) error {
+	c.setFlag(isClosing)
+	for {
+		left := c.readerLeaves()
+		if c.in.busy.CompareAndSwap(false, true) {
+			return c.drain(ctx)
+		}
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !c.is(isUnreadable) {
+			returns, cancel := context.WithTimeout(ctx, readerReturns)
+			<-returns.Done()
+			cancel()
+		}
+	}
+}
+
+// drain reads to the end and drops what it reads. The caller has made itself the reader, which
+// it is no more after.
+func (c *Conn) drain(ctx context.Context) error {
+	defer c.endRead()
+	c.setFlag(isDraining)
+	if c.in.err != nil {
+		return c.in.err
+	}
+	_ = c.SetReadDeadline(time.Time{}) // the context's holds
+	defer c.interruptRead(ctx)()
+	c.in.endReader(errConnClosed)
+	for {
+		err := c.beginMessage()
+		if err == nil {
+			err = c.dropMessage()
+		}
+		switch {
+		case err == nil:
+		case c.in.err == nil && ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return err
+		}
+	}
 }

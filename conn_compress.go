@@ -52,7 +52,13 @@ func (c *Conn) Compression() (agreed Compression, ok bool) {
 
 // EnableWriteCompression turns the compression of later messages on, which it
 // is at first, or off. It has no effect where compression was not negotiated.
-func (c *Conn) EnableWriteCompression(enable bool) { c.plainSends.Store(!enable) }
+func (c *Conn) EnableWriteCompression(enable bool) {
+	if enable {
+		c.flags.And(^uint32(plainSends))
+	} else {
+		c.setFlag(plainSends)
+	}
+}
 
 // SetCompressionLevel sets the level of compression of later messages, from -2
 // to 9 as in compress/flate; another one is an error. There are two that
@@ -74,7 +80,7 @@ const leastDenseLevel = 4
 // compresses reports whether a message of a type and size is to be compressed,
 // and how.
 func (c *Conn) compresses(op opcode, size int) (deflate.Level, bool) {
-	if c.sendBits == 0 || !op.isData() || c.plainSends.Load() {
+	if c.sendBits == 0 || !op.isData() || c.is(plainSends) {
 		return 0, false
 	}
 	threshold := defaultThreshold(c.sendContext() != nil)
@@ -104,22 +110,22 @@ func (c *Conn) sendContext() *deflate.Context {
 // are kept. What refers to earlier messages is compressed in the order of the
 // frames, and becomes one of those once it was sent; else compression does not
 // hold up other writers.
-func (c *Conn) writeMessage(op opcode, data []byte) error {
+func (c *Conn) writeMessage(op opcode, data []byte, d writeDeadline) error {
 	start := whole(op)
 	level, compresses := c.compresses(op, len(data))
 	switch {
 	case !compresses:
-		return c.writeFrame(start, data, writeDeadline{})
+		return c.writeFrame(start, data, len(data), d)
 	case len(data) > bufpool.Largest-headerRoom:
-		return c.writeInPieces(op, data)
+		return c.writeInPieces(op, data, d)
 	}
 	ctx := c.sendContext()
 	if ctx == nil {
-		if err := c.out.refuses(writeDeadline{}); err != nil {
+		if err := c.refuses(d); err != nil {
 			return err // before the work
 		}
 	} else {
-		if err := c.lead(false, nil, writeDeadline{}); err != nil {
+		if err := c.lead(false, nil, d); err != nil {
 			return err
 		}
 		defer c.follow()
@@ -132,19 +138,20 @@ func (c *Conn) writeMessage(op opcode, data []byte) error {
 		payload = buf.Bytes()
 	}
 	if ctx == nil {
-		return c.writeFrame(start, payload, writeDeadline{})
+		return c.writeFrame(start, payload, len(data), d)
 	}
-	err := c.sendWhole(start, payload, writeDeadline{})
+	err := c.sendWhole(start, payload, d)
 	if err == nil && buf != nil {
 		ctx.Commit(data)
 	}
-	return err
+	return c.countIfSent(err, len(data))
 }
 
 // writeInPieces sends data as a writer of NextWriter would, but nobody can repeat
 // a Close of that one.
-func (c *Conn) writeInPieces(op opcode, data []byte) error {
+func (c *Conn) writeInPieces(op opcode, data []byte, d writeDeadline) error {
 	w := c.newMessageWriter(op)
+	w.ctx = d.ctx
 	_, err := w.Write(data)
 	if err == nil {
 		err = w.Close()

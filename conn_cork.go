@@ -173,7 +173,7 @@ func (c *Conn) uncorkToWait() {
 	if buf == nil {
 		return
 	}
-	buf.R += c.transport.seam.tryWrite(buf.Bytes())
+	buf.R += c.tryWrite(buf.Bytes())
 	if len(buf.Bytes()) > 0 {
 		go c.sendCorkedAndFollow(buf)
 		return
@@ -195,7 +195,7 @@ func (c *Conn) uncorkToClose() error {
 		return c.sendBoth(nil, buf.Bytes(), deadlineIn(closeTime), true)
 	}
 	c.armWrite(writeDeadline{own: true}) // an earlier write's may have passed, and would be in the way
-	if c.transport.seam.tryWrite(buf.Bytes()) < len(buf.Bytes()) {
+	if c.tryWrite(buf.Bytes()) < len(buf.Bytes()) {
 		_ = c.failWrite(errConnClosed) // nothing may go out behind what is lost
 		return errCorkedLost
 	}

@@ -468,7 +468,7 @@ func TestNothingIsCorkedWhileAFrameWaits(t *testing.T) {
 		sent := make(chan error)
 		go func() {
 			defer c.follow()
-			sent <- c.sendSmall(whole(opText), []byte("sent at once"))
+			sent <- c.sendSmall(whole(opText), []byte("sent at once"), writeDeadline{})
 		}()
 		require.Equal(t, errWriteTimeout, <-pinged)
 		require.Equal(t, time.Second, time.Since(start))

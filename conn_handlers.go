@@ -6,46 +6,18 @@ import "time"
 // pong on the transport, a close frame for the write half and the transport.
 const replyWait = time.Second
 
-// handlers are what a program put in place of the defaults; nil is a default.
-// A handlers value is not changed once a Conn points to it.
-type handlers struct {
-	ping, pong func(appData string) error
-	close      func(code int, text string) error
-}
-
-func (c *Conn) setHandler(set func(*handlers)) {
-	for {
-		old := c.handlers.Load()
-		h := handlers{}
-		if old != nil {
-			h = *old
-		}
-		set(&h)
-		if c.handlers.CompareAndSwap(old, &h) {
-			return
-		}
-	}
-}
-
-func (c *Conn) customHandlers() handlers {
-	if h := c.handlers.Load(); h != nil {
-		return *h
-	}
-	return handlers{}
-}
-
 // SetPingHandler sets the function that is called for each ping from the peer
 // with the ping's payload; nil sets the default, which answers with a pong. It
 // runs inside a read method, which returns the handler's error if that is not
 // nil, and nothing can be read after. It may write to the connection and close
 // it; it must not read. It may be set from any goroutine.
 func (c *Conn) SetPingHandler(h func(appData string) error) {
-	c.setHandler(func(set *handlers) { set.ping = h })
+	c.setExtras(func(set *extras) { set.ping = h })
 }
 
 // PingHandler returns the ping handler in force; it is never nil.
 func (c *Conn) PingHandler() func(appData string) error {
-	if h := c.customHandlers().ping; h != nil {
+	if h := c.loadExtras().ping; h != nil {
 		return h
 	}
 	return func(appData string) error {
@@ -61,12 +33,12 @@ func (c *Conn) PingHandler() func(appData string) error {
 // with the pong's payload; nil sets the default, which does nothing. For the
 // rest it is as in [Conn.SetPingHandler].
 func (c *Conn) SetPongHandler(h func(appData string) error) {
-	c.setHandler(func(set *handlers) { set.pong = h })
+	c.setExtras(func(set *extras) { set.pong = h })
 }
 
 // PongHandler returns the pong handler in force; it is never nil.
 func (c *Conn) PongHandler() func(appData string) error {
-	if h := c.customHandlers().pong; h != nil {
+	if h := c.loadExtras().pong; h != nil {
 		return h
 	}
 	return func(string) error { return nil }
@@ -78,12 +50,12 @@ func (c *Conn) PongHandler() func(appData string) error {
 // read method in which it runs returns the handler's error, or a *[CloseError]
 // if that is nil. For the rest it is as in [Conn.SetPingHandler].
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
-	c.setHandler(func(set *handlers) { set.close = h })
+	c.setExtras(func(set *extras) { set.close = h })
 }
 
 // CloseHandler returns the close handler in force; it is never nil.
 func (c *Conn) CloseHandler() func(code int, text string) error {
-	if h := c.customHandlers().close; h != nil {
+	if h := c.loadExtras().close; h != nil {
 		return h
 	}
 	return func(code int, _ string) error {
@@ -100,14 +72,19 @@ func (c *Conn) CloseHandler() func(code int, text string) error {
 func (c *Conn) handleControl(op opcode, payload []byte) error {
 	switch op {
 	case opPing:
-		if h := c.customHandlers().ping; h != nil {
+		c.countPing()
+		if h := c.loadExtras().ping; h != nil {
 			return h(string(payload))
 		}
 		c.sendPong(payload)
 		return nil
 	case opPong:
-		if h := c.customHandlers().pong; h != nil {
-			return h(string(payload))
+		x := c.loadExtras()
+		if x.pings != nil && x.pings.answer(payload) {
+			return nil
+		}
+		if x.pong != nil {
+			return x.pong(string(payload))
 		}
 		return nil
 	}
@@ -116,6 +93,7 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 		return c.failRead(violation, violation.Code, violation.Rule)
 	}
 	closed := &CloseError{Code: code, Text: string(reason)}
+	c.noteClose(code, true)
 	c.in.err = closed // nothing that follows is read, even if the handler panics
 	if err := c.CloseHandler()(closed.Code, closed.Text); err != nil {
 		return err

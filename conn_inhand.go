@@ -22,7 +22,7 @@ func (c *Conn) awaitMessage() error {
 // taken from what is in hand, and is still masked.
 func (c *Conn) wholeInHand(dst []byte) (op opcode, payload []byte, key uint32, ok bool) {
 	in := &c.in
-	if in.opcode != 0 || in.buf == nil || c.closed.Load() {
+	if in.opcode != 0 || in.buf == nil || c.is(isClosed) {
 		return 0, nil, 0, false
 	}
 	b := in.buf.Bytes()
@@ -60,6 +60,9 @@ func (c *Conn) appendInHand(dst []byte, op opcode, payload []byte, key uint32) (
 	}
 	c.in.giveBackIfDrained()
 	c.lookAhead()
+	if c.monitor != nil {
+		c.countReceived(int64(size))
+	}
 	return int(op), p, nil
 }
 

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -43,11 +44,32 @@ type writeHalf struct {
 }
 
 // A writeDeadline says when a frame's write has to end: when the connection's
-// write deadline says so, or at a time of its own, of which zero is never.
+// write deadline says so, or at a time of its own, of which zero is never; and
+// with its context, if it has one.
 type writeDeadline struct {
 	at  time.Time
 	own bool
+	ctx context.Context
 }
+
+// ended is why a context has ended the write, if it has.
+func (d writeDeadline) ended() error {
+	if d.ctx == nil {
+		return nil
+	}
+	return d.ctx.Err()
+}
+
+// done is closed when a context ends the write.
+func (d writeDeadline) done() <-chan struct{} {
+	if d.ctx == nil {
+		return nil
+	}
+	return d.ctx.Done()
+}
+
+// aLongTimeAgo is a deadline for what is to end at once.
+var aLongTimeAgo = time.Unix(1, 0)
 
 func deadlineIn(d time.Duration) writeDeadline {
 	return writeDeadline{at: time.Now().Add(d), own: true}
@@ -62,15 +84,20 @@ func (out *writeHalf) allows(w *writeWaiter) bool {
 	return w.control || out.stream == nil || out.stream == w.writer
 }
 
-// until is the time that d stands for, if no progress is made from now on.
-func (out *writeHalf) until(d writeDeadline, now time.Time) time.Time {
+// until is the time that d stands for, if no progress is made from now on. The caller
+// holds mu.
+func (c *Conn) until(d writeDeadline, now time.Time) time.Time {
 	switch {
+	case d.ended() != nil:
+		return aLongTimeAgo
 	case d.own:
 		return d.at
-	case out.explicit:
-		return out.deadline
+	case c.out.explicit:
+		return c.out.deadline
+	case c.writeTimeout == 0:
+		return time.Time{}
 	}
-	return now.Add(defaultWriteTimeout)
+	return now.Add(time.Duration(c.writeTimeout) * time.Millisecond)
 }
 
 // lead waits until the caller may put a frame on the wire, a control frame or
@@ -84,13 +111,13 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 	out := &c.out
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	if err := out.reasonNot(d); err != nil {
+	if err := c.reasonNot(d); err != nil {
 		return err
 	}
 	// On the stack, as long as nobody has to wait.
 	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
 		var corked *bufpool.Buffer
-		if d.own { // it may take longer to send than d allows
+		if d.own || d.ctx != nil { // it may take longer to send than d allows
 			corked = out.uncork()
 		}
 		if corked == nil {
@@ -99,37 +126,41 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 		}
 		go c.sendCorkedAndFollow(corked)
 	}
-	return out.wait(&writeWaiter{control: control, writer: writer}, d)
+	return c.waitToLead(&writeWaiter{control: control, writer: writer}, d)
 }
 
 // refuses is why a write with this deadline cannot be, if it is known already.
-func (out *writeHalf) refuses(d writeDeadline) error {
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	return out.reasonNot(d)
+func (c *Conn) refuses(d writeDeadline) error {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.reasonNot(d)
 }
 
 // reasonNot is refuses for who holds mu.
-func (out *writeHalf) reasonNot(d writeDeadline) error {
-	if d.own || out.explicit {
+func (c *Conn) reasonNot(d writeDeadline) error {
+	if err := d.ended(); err != nil {
+		return err
+	}
+	if d.own || c.out.explicit {
 		now := time.Now()
-		if t := out.until(d, now); !t.IsZero() && !now.Before(t) {
+		if t := c.until(d, now); !t.IsZero() && !now.Before(t) {
 			return errWriteTimeout
 		}
 	}
-	return out.err
+	return c.out.err
 }
 
-// wait queues w and blocks until it leads, the deadline passes or the half fails. It
+// waitToLead queues w and blocks until it leads, the deadline passes or the half fails. It
 // is called with mu held and holds it when it returns, but not while it waits.
-func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
+func (c *Conn) waitToLead(w *writeWaiter, d writeDeadline) error {
+	out := &c.out
 	w.since = time.Now()
 	w.wake = make(chan struct{}, 1)
 	out.waiters.add(w)
 	for {
 		var expired <-chan time.Time
 		var timer *time.Timer
-		if until := out.until(d, w.since); !until.IsZero() {
+		if until := c.until(d, w.since); !until.IsZero() {
 			timer = time.NewTimer(time.Until(until))
 			expired = timer.C
 		}
@@ -137,6 +168,7 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 		select {
 		case <-w.wake:
 		case <-expired:
+		case <-d.done():
 		}
 		if timer != nil {
 			timer.Stop()
@@ -145,7 +177,7 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 		if w.granted {
 			return nil
 		}
-		if err := out.refusal(w, out.until(d, w.since)); err != nil {
+		if err := c.refusal(w, d); err != nil {
 			out.waiters.remove(w)
 			return err
 		}
@@ -153,13 +185,16 @@ func (out *writeHalf) wait(w *writeWaiter, d writeDeadline) error {
 }
 
 // refusal is why w need not wait any longer, if there is a reason.
-func (out *writeHalf) refusal(w *writeWaiter, until time.Time) error {
+func (c *Conn) refusal(w *writeWaiter, d writeDeadline) error {
+	until := c.until(d, w.since)
 	switch {
-	case out.err != nil:
-		return out.err
+	case c.out.err != nil:
+		return c.out.err
+	case d.ended() != nil:
+		return d.ended()
 	case until.IsZero() || time.Now().Before(until):
 		return nil
-	case !out.allows(w):
+	case !c.out.allows(w):
 		return errStreamOpen
 	}
 	return errWriteTimeout
@@ -220,7 +255,7 @@ func (c *Conn) armWrite(d writeDeadline) {
 	out := &c.out
 	out.mu.Lock()
 	out.ownDeadline = d.own
-	out.frameDeadline = out.until(d, time.Now())
+	out.frameDeadline = c.until(d, time.Now())
 	out.armed++
 	t, armed := out.frameDeadline, out.armed
 	out.mu.Unlock()

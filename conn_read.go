@@ -3,7 +3,6 @@ package websocket
 import (
 	"io"
 	"math"
-	"sync/atomic"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 	"github.com/seed62ce5aa7/websocket/internal/utf8stream"
@@ -19,168 +18,6 @@ const largeRead = 64<<10 + headerRoom
 // spareFragments is the number of frames that a message may have beyond one
 // for each byte of its payload.
 const spareFragments = 1 << 10
-
-// A readHalf is what a connection knows of the bytes that come in. Its fields
-// belong to the goroutine that holds busy.
-type readHalf struct {
-	busy atomic.Bool // a read method is under way
-	more atomic.Bool // a complete further message is in hand; read by writers
-
-	// The data message under way. Its opcode is 0 between messages.
-	opcode    opcode
-	fin       bool // the current frame is the last one
-	begun     bool // some of the current frame's payload has been read
-	streamed  bool // it was begun by NextReader; else it is being gathered
-	utf8      utf8stream.State
-	large     bool           // the newest frame was larger than a buffer
-	corks     bool           // more was true since the last wait, so messages may be corked
-	key       uint32         // masking key for the next byte of the current frame
-	frames    uint32         // so far; it comes round to 0 only where there are as many bytes
-	remaining int64          // bytes that the current frame still owes
-	size      int64          // payload bytes of all frames so far, as their headers say
-	reader    *messageReader // who may read it; nil if nobody any more
-	gathered  *[]byte        // what a read that ran into its deadline had of it; nil if there is none
-	inflation *inflation     // nil if it is not compressed
-
-	buf *bufpool.Buffer // bytes in hand; nil while there are none
-	err error           // the first error that no read survives
-}
-
-// start puts the bytes that came behind the opening handshake first in line.
-func (in *readHalf) start(buffered []byte) {
-	if len(buffered) > 0 {
-		in.buf = bufpool.Get(len(buffered))
-		in.buf.W = copy(in.buf.Data, buffered)
-	}
-}
-
-// lend and giveBack make a readHalf the lender that a seam reads through. Behind a large
-// frame there may be another one, of which more is read at once.
-func (in *readHalf) lend() []byte {
-	size := bufpool.Size
-	if in.large {
-		size = largeRead
-	}
-	in.buf = bufpool.Get(size)
-	return in.buf.Data
-}
-
-func (in *readHalf) giveBack() {
-	bufpool.Put(in.buf)
-	in.buf = nil
-}
-
-// keepLess moves what is in hand to a buffer of the usual size, if it is in a larger one.
-func (in *readHalf) keepLess() {
-	b := in.buf
-	if len(b.Data) <= bufpool.Size || len(b.Bytes()) > bufpool.Size {
-		return
-	}
-	in.buf = bufpool.Get(bufpool.Size)
-	in.buf.W = copy(in.buf.Data, b.Bytes())
-	bufpool.Put(b)
-}
-
-// giveBackIfDrained lets go of the buffer once nothing is left in it.
-func (in *readHalf) giveBackIfDrained() {
-	if in.buf != nil && in.buf.R == in.buf.W {
-		in.giveBack()
-	}
-}
-
-// endReader makes err what the current reader returns from now on.
-func (in *readHalf) endReader(err error) {
-	if in.reader != nil {
-		in.reader.end(err)
-		in.reader = nil
-	}
-}
-
-// bytes returns the bytes in hand.
-func (in *readHalf) bytes() []byte {
-	if in.buf == nil {
-		return nil
-	}
-	return in.buf.Bytes()
-}
-
-// beginRead makes the caller the one reader until it calls endRead.
-func (c *Conn) beginRead() error {
-	if c.transport.Conn == nil {
-		return errNoConn
-	}
-	if !c.in.busy.CompareAndSwap(false, true) {
-		if c.closed.Load() {
-			return errConnClosed
-		}
-		return errConcurrentRead
-	}
-	if err := c.in.err; err != nil {
-		c.in.busy.Store(false)
-		return err
-	}
-	return nil
-}
-
-func (c *Conn) endRead() {
-	c.in.busy.Store(false)
-	if c.closed.Load() {
-		c.abandonRead()
-	}
-}
-
-// abandonRead lets go of what the read half holds once Close was called. While
-// a read method is under way that is for its endRead to do.
-func (c *Conn) abandonRead() {
-	if c.in.busy.CompareAndSwap(false, true) {
-		if c.in.err == nil {
-			c.in.err = errConnClosed
-		}
-		c.stopReading(c.in.err)
-		c.in.busy.Store(false)
-	}
-}
-
-// stopReading makes err what every read returns from now on.
-func (c *Conn) stopReading(err error) {
-	in := &c.in
-	in.err = err
-	in.endReader(err)
-	in.gathered = nil
-	in.endInflation()
-	if in.buf != nil {
-		in.giveBack()
-	}
-}
-
-// failRead fails the connection (RFC 6455 §7.1.7): it stops reading with err
-// and tells the peer why, for as long as replyWait.
-func (c *Conn) failRead(err error, code int, reason string) error {
-	c.stopReading(err)
-	c.sendClose(code, reason)
-	return err
-}
-
-func (c *Conn) violated(rule *ProtocolError) error {
-	return c.failRead(rule, rule.Code, rule.Rule)
-}
-
-// transportFailed decides what an error of the transport means: a deadline is
-// passed on and may be followed by another read, the end of the bytes without
-// a close frame has a close code of its own (RFC 6455 §7.1.5), and anything
-// else is passed on for good.
-func (c *Conn) transportFailed(err error) error {
-	switch {
-	case c.closed.Load():
-		err = errConnClosed
-	case isDeadline(err):
-		return err
-	case err == io.EOF:
-		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
-	}
-	c.stopReading(err)
-	return err
-}
 
 // fill waits for more bytes. It holds a buffer meanwhile only if there are
 // bytes in hand already, the start of a frame whose rest is to come; or, at a
@@ -201,6 +38,7 @@ func (c *Conn) fill() error {
 	if err != nil {
 		return c.transportFailed(err)
 	}
+	c.brought(n)
 	in.buf.W = n
 	if in.large && n <= bufpool.Size { // little came, and may be all for long
 		in.large = false
@@ -219,6 +57,7 @@ func (c *Conn) fillBehind(b *bufpool.Buffer) error {
 	if err != nil {
 		return c.transportFailed(err)
 	}
+	c.brought(n)
 	b.W += n
 	return nil
 }
@@ -228,7 +67,7 @@ func (c *Conn) fillBehind(b *bufpool.Buffer) error {
 func (c *Conn) nextFrame() error {
 	in := &c.in
 	for {
-		if c.closed.Load() { // by a handler, with frames in hand
+		if c.is(isClosed) { // by a handler, with frames in hand
 			c.stopReading(errConnClosed)
 			return errConnClosed
 		}
@@ -335,6 +174,7 @@ func (c *Conn) readPayload(p []byte) (n int, err error) {
 		if n, err = readAtLeastOnce(c.transport.Conn, p); err != nil {
 			return 0, c.transportFailed(err)
 		}
+		c.brought(n)
 		if c.server {
 			in.key, ascii = maskCopyASCII(p[:n], p[:n], in.key)
 		}
@@ -437,9 +277,20 @@ func (c *Conn) dropMessage() error {
 	}
 }
 
+// messageSize is how many bytes came of the current message, once inflated.
+func (in *readHalf) messageSize() int64 {
+	if in.inflation != nil {
+		return in.inflation.size
+	}
+	return in.size
+}
+
 // endMessage is called when the current message was read to its end.
 func (c *Conn) endMessage() {
 	in := &c.in
+	if c.monitor != nil {
+		c.countReceived(in.messageSize())
+	}
 	in.opcode = 0
 	in.endReader(io.EOF)
 	in.gathered = nil

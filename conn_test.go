@@ -126,13 +126,35 @@ func (m mode) pair(t testing.TB) (*Conn, *peer) {
 }
 
 // open is pair for a test that closes both itself.
-func (m mode) open(t testing.TB) (*Conn, *peer) {
+func (m mode) open(t testing.TB) (*Conn, *peer) { return m.openWith(t, connOptions{}) }
+
+// openWith is open for a connection with options.
+func (m mode) openWith(t testing.TB, o connOptions) (*Conn, *peer) {
 	ours, theirs := testnet.Pipe()
-	c := newConn(ours, connOptions{server: m.server})
+	o.server = m.server
+	c := newConn(ours, o)
 	if m.raw {
 		c.transport.seam = memSeam{ours}
 	}
 	return c, &peer{t: t, Conn: theirs, ours: ours, masks: m.server}
+}
+
+// eachConnWith is eachConn for connections with options, made anew for each.
+func eachConnWith(t *testing.T, options func() connOptions, f func(t *testing.T, c *Conn, p *peer)) {
+	t.Helper()
+	for _, m := range modes {
+		t.Run(m.String(), func(t *testing.T) {
+			checkBuffers(t)
+			synctest.Test(t, func(t *testing.T) {
+				c, p := m.openWith(t, options())
+				t.Cleanup(func() {
+					_ = c.Close()
+					_ = p.Close()
+				})
+				f(t, c, p)
+			})
+		})
+	}
 }
 
 // A peer is the other end of a connection under test. It says what the test

@@ -2,14 +2,15 @@ package websocket
 
 import (
 	"io"
+	"math"
 	"time"
 
 	"github.com/seed62ce5aa7/websocket/internal/bufpool"
 )
 
 const (
-	// defaultWriteTimeout is how long a write may make no progress on a
-	// connection on which SetWriteDeadline was not called.
+	// defaultWriteTimeout is how long a write may make no progress on a connection on
+	// which SetWriteDeadline was not called, nor WriteTimeout set.
 	defaultWriteTimeout = 30 * time.Second
 
 	// writeStep is the most that one Write of the transport is given, so that
@@ -27,11 +28,23 @@ const (
 	headerRoom = bufpool.Headroom
 )
 
+// inMilliseconds is a WriteTimeout, which is 0 for the default and less for none, as a Conn
+// has it.
+func inMilliseconds(timeout time.Duration) uint32 {
+	switch {
+	case timeout == 0:
+		timeout = defaultWriteTimeout
+	case timeout < 0:
+		return 0
+	}
+	return uint32(min((timeout-1)/time.Millisecond+1, math.MaxUint32))
+}
+
 // SetWriteDeadline sets the time after which writes fail, the blocked ones
-// included; the zero time means never. It replaces the default, by which a
-// write fails if 30 seconds do not bring the next 256 KiB of its message on
-// their way (64 KiB on a client that does not compress, since it masks step by
-// step), or end its wait for other writes.
+// included; the zero time means never. It replaces WriteTimeout of the Upgrader or
+// Dialer, by which a write fails if 30 seconds, or as many as were chosen, do not bring the
+// next 256 KiB of its message on their way (64 KiB on a client that does not compress, since
+// it masks step by step), or end its wait for other writes.
 //
 // A write whose deadline passes before a byte of it went out, or had passed
 // already, returns an error for which Timeout() is true and leaves the
@@ -84,9 +97,9 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	case err != nil:
 		return err
 	case c.sendBits == 0 && isSmall(op, len(data)):
-		return c.writeSmall(whole(op), data)
+		return c.writeSmall(whole(op), data, len(data))
 	}
-	return c.writeMessage(op, data)
+	return c.writeMessage(op, data, writeDeadline{})
 }
 
 // WriteControl sends a control frame: messageType is CloseMessage, PingMessage
@@ -102,7 +115,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if op.isData() {
 		return errNotControl
 	}
-	return c.writeFrame(whole(op), data, writeDeadline{at: deadline, own: true})
+	return c.writeFrame(whole(op), data, len(data), writeDeadline{at: deadline, own: true})
 }
 
 // checkOutgoing judges a message that is to be sent in one frame.
@@ -119,22 +132,27 @@ func checkOutgoing(messageType int, payload []byte) (opcode, error) {
 	return op, nil
 }
 
-// writeFrame takes the write half, sends one frame and lets go.
-func (c *Conn) writeFrame(start frameStart, payload []byte, d writeDeadline) error {
-	if isSmall(start.opcode(), len(payload)) {
-		return c.writeSmall(start, payload)
+// writeFrame takes the write half, sends one frame and lets go. size is the message's, before
+// it was compressed.
+func (c *Conn) writeFrame(start frameStart, payload []byte, size int, d writeDeadline) error {
+	if d.ctx == nil && isSmall(start.opcode(), len(payload)) {
+		return c.writeSmall(start, payload, size)
 	}
 	if err := c.lead(start.opcode().isControl(), nil, d); err != nil {
 		return err
 	}
 	defer c.follow()
-	return c.sendWhole(start, payload, d)
+	err := c.sendWhole(start, payload, d)
+	if err == nil {
+		c.countSent(start.opcode(), size)
+	}
+	return err
 }
 
 // sendWhole sends a message in one frame. The caller leads.
 func (c *Conn) sendWhole(start frameStart, payload []byte, d writeDeadline) error {
 	if isSmall(start.opcode(), len(payload)) {
-		return c.sendSmall(start, payload)
+		return c.sendSmall(start, payload, d)
 	}
 	room := 0 // for more than the header
 	switch {
@@ -158,7 +176,7 @@ func (c *Conn) sendCopied(start frameStart, payload []byte, d writeDeadline) err
 	buf := bufpool.Get(headerRoom + len(payload))
 	c.addFrame(buf, start, payload)
 	size := len(buf.Bytes())
-	n := c.transport.seam.tryWrite(buf.Bytes())
+	n := c.tryWrite(buf.Bytes())
 	bufpool.Put(buf)
 	begun := n > 0 || start.opcode() == opContinuation
 	switch header := size - len(payload); {
@@ -183,6 +201,9 @@ func emptied(b *bufpool.Buffer) *bufpool.Buffer {
 func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
 	if err := c.sendCorkedFirst(); err != nil {
 		return err
+	}
+	if start.opcode() == opClose {
+		c.noteClosePayload(buf.Bytes(), rest)
 	}
 	size, masked, key := len(buf.Bytes())+len(rest), !c.server, uint32(0)
 	if masked {
@@ -244,7 +265,7 @@ func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
 	if len(p) == 0 {
 		return nil
 	}
-	n := c.transport.seam.tryWrite(p)
+	n := c.tryWrite(p)
 	for p = p[n:]; len(p) > 0; {
 		step := p[:min(len(p), writeStep)]
 		if err := c.sendBoth(nil, step, d, begun || n > 0); err != nil {
@@ -264,18 +285,36 @@ func (c *Conn) sendBoth(a, b []byte, d writeDeadline, begun bool) error {
 		}
 	}()
 	c.armWrite(d)
+	if d.done() != nil {
+		defer c.interruptWrite(d.ctx)()
+	}
 	if a == nil {
 		n, err = c.transport.Write(b)
 	} else {
 		n, err = writeBoth(c.transport.Conn, a, b)
 	}
+	c.countWire(n)
 	if err == nil && n < len(a)+len(b) {
 		err = io.ErrShortWrite
 	}
-	if err == nil || isDeadline(err) && n == 0 && !begun {
+	if err == nil {
+		return nil
+	}
+	harmless := isDeadline(err) && n == 0 && !begun
+	if d.ended() != nil {
+		err = cutBy(d.ctx, !harmless)
+	}
+	if harmless {
 		return err
 	}
 	return c.failWrite(err)
+}
+
+// tryWrite is the seam's.
+func (c *Conn) tryWrite(p []byte) int {
+	n := c.transport.seam.tryWrite(p)
+	c.countWire(n)
+	return n
 }
 
 func (c *Conn) failWrite(err error) error {

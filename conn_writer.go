@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"io"
 	"math"
 
@@ -88,12 +89,14 @@ func (o *writeOptions) grown(b *bufpool.Buffer, n int) *bufpool.Buffer {
 // its buffer holds. It takes the write half for each fragment only.
 type messageWriter struct {
 	c       *Conn
-	control bool // of a control message, which is never fragmented
+	control bool            // of a control message, which is never fragmented
+	ctx     context.Context // ends its waits; nil: nothing does
 
 	// Guarded by the write half's mu.
 	next   opcode          // of the next frame: the message's, then continuation; changed by the leader
 	buf    *bufpool.Buffer // what was gathered; nil while it is on its way
 	pieces *pieces         // how it is compressed; nil if it is not, and while buf is on its way
+	size   int             // bytes that went out, before they were compressed
 	err    error           // once the writer can take no more
 }
 
@@ -263,7 +266,7 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 	if err := w.ended(); err != nil {
 		return 0, err
 	}
-	if err := w.c.lead(w.control, w, writeDeadline{}); err != nil {
+	if err := w.c.lead(w.control, w, writeDeadline{ctx: w.ctx}); err != nil {
 		if !isDeadline(err) || w.c.out.failed() {
 			w.end(err)
 		}
@@ -288,25 +291,36 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 				start |= rsv1Bit
 			}
 			defer bufpool.Put(compressed)
-			if err = w.c.sendGathered(start, compressed, nil); err == nil {
+			if err = w.c.sendGathered(start, compressed, nil, writeDeadline{ctx: w.ctx}); err == nil {
 				m.pieces.commit(m.buf.Bytes())
 			}
+			w.count(start, len(m.buf.Bytes()), err)
 			return 0, err
 		}
 		m.pieces.end()
 		m.pieces = nil
 	}
-	err = w.c.sendGathered(start, m.buf, p)
+	size := len(m.buf.Bytes()) + len(p)
+	err = w.c.sendGathered(start, m.buf, p, writeDeadline{ctx: w.ctx})
+	w.count(start, size, err)
 	return len(p), err
+}
+
+// count has the message counted, once its last frame went out. The caller leads.
+func (w *messageWriter) count(start frameStart, size int, err error) {
+	w.size += size
+	if err == nil && start.fin() && !w.control {
+		_ = w.c.countIfSent(nil, w.size)
+	}
 }
 
 // sendGathered is sendFrame, but a whole small message may go out with others. The
 // caller leads.
-func (c *Conn) sendGathered(start frameStart, buf *bufpool.Buffer, rest []byte) error {
+func (c *Conn) sendGathered(start frameStart, buf *bufpool.Buffer, rest []byte, d writeDeadline) error {
 	if start.fin() && start.opcode() != opContinuation && len(rest) == 0 && isSmall(start.opcode(), len(buf.Bytes())) {
-		return c.sendSmall(start, buf.Bytes())
+		return c.sendSmall(start, buf.Bytes(), d)
 	}
-	return c.sendFrame(start, buf, rest, writeDeadline{})
+	return c.sendFrame(start, buf, rest, d)
 }
 
 // ended is why the writer can take and send no more, if it cannot.

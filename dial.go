@@ -146,14 +146,3 @@ func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *htt
 	}
 	return tlsConn, nil
 }
-
-// belowTLS is the connection that conn runs over, if it is one of TLS.
-func belowTLS(conn net.Conn) net.Conn {
-	for {
-		over, ok := conn.(*tls.Conn)
-		if !ok {
-			return conn
-		}
-		conn = over.NetConn()
-	}
-}

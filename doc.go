@@ -60,7 +60,25 @@
 // otherwise the frame is cut and the error stays. Without
 // [Conn.SetWriteDeadline], a write fails if 30 seconds do not bring the next 256
 // KiB of its message on their way (64 KiB on a client that does not compress, since
-// it masks step by step), or end its wait for other writes, after which it may be repeated.
+// it masks step by step), or end its wait for other writes, after which it may be repeated;
+// WriteTimeout of the Upgrader or Dialer is for another time than that.
+//
+// # Contexts
+//
+// [Conn.ReadMessageContext] and [Conn.WriteMessageContext] end with a context as they do at a deadline, and
+// return ctx.Err(). A read may be repeated. So may a write, unless the error is also [ErrFrameCut]: then part of
+// its frame went out. [Conn.Messages] has what arrives ranged over. The deadlines hold beside a context.
+//
+// # Peers that are gone
+//
+// TCP does not notice a peer that has lost its power or its network until something is sent, and
+// then only after many minutes. With a [Keepalive] the Upgrader or Dialer sends pings to peers that are silent,
+// and reads end with [ErrKeepaliveTimeout] if they stay silent. [Conn.Ping] asks once, and says how long it took.
+//
+// # Statistics
+//
+// With CollectStats, [Conn.Stats] has messages and bytes each way, on the wire and without compression, pings, and
+// the close code. Keepalive, WriteTimeout and CollectStats together cost a connection 96 bytes.
 //
 // # JSON and prepared messages
 //
@@ -88,10 +106,10 @@
 //
 // # Closing
 //
-// [Conn.Close] closes the transport at once. To say goodbye, send a CloseMessage
-// with [FormatCloseMessage], and read until the peer's own arrives as a
-// *CloseError (RFC 6455 §7.1.2). After a close frame was sent, writes return
-// [ErrCloseSent].
+// [Conn.Close] closes the transport at once. [Conn.CloseContext] does the closing handshake first: it sends
+// a close frame and waits for the peer's (RFC 6455 §7.1.2). By hand, send a CloseMessage with
+// [FormatCloseMessage], and read until the peer's own arrives as a *CloseError. After a close frame was sent,
+// writes return [ErrCloseSent].
 //
 // # Limits
 //

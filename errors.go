@@ -44,6 +44,11 @@ var (
 	ErrReadLimit = errors.New("websocket: read limit exceeded")
 )
 
+// ErrKeepaliveTimeout is returned by the read methods when the peer of a connection with a
+// [Keepalive] sent nothing, not even the answer to a ping. It unwraps to
+// os.ErrDeadlineExceeded, which is a timeout, but no later read will succeed.
+var ErrKeepaliveTimeout = fmt.Errorf("websocket: keepalive timeout: nothing came from the peer: %w", os.ErrDeadlineExceeded)
+
 // errConnClosed is what reads and writes return after [Conn.Close] if they have
 // no earlier reason to fail. errors.Is(err, net.ErrClosed) holds.
 var errConnClosed = fmt.Errorf("websocket: %w", net.ErrClosed)
@@ -59,7 +64,9 @@ var errTransportPanicked = errors.New("websocket: the transport panicked while a
 // Mistakes of the caller. None of them harms the connection.
 var (
 	errNoConn           = errors.New("websocket: a zero Conn was used: get one from an Upgrader or a Dialer")
+	errNoContext        = errors.New("websocket: nil in place of a context: use context.Background()")
 	errConcurrentRead   = errors.New("websocket: concurrent read: one goroutine at a time may read from a connection")
+	errNoPong           = errors.New("websocket: Ping on a connection on which reading has ended: another goroutine must be reading")
 	errBadMessageType   = errors.New("websocket: bad write message type: use TextMessage, BinaryMessage, CloseMessage, PingMessage or PongMessage")
 	errNotControl       = errors.New("websocket: WriteControl takes CloseMessage, PingMessage or PongMessage")
 	errControlTooLong   = errors.New("websocket: control frame payload over 125 bytes: use at most that (RFC 6455 section 5.5)")

@@ -73,19 +73,19 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	start := whole(pm.opcode)
 	level, ok := c.compresses(pm.opcode, len(pm.payload))
 	if !ok {
-		return c.writeFrame(start, pm.payload, writeDeadline{})
+		return c.writeFrame(start, pm.payload, len(pm.payload), writeDeadline{})
 	}
-	if err := c.out.refuses(writeDeadline{}); err != nil {
+	if err := c.refuses(writeDeadline{}); err != nil {
 		return err // before the work
 	}
 	payload := pm.form(preparedForm{c.sendBits, level})
 	if payload == nil {
-		return c.writeFrame(start, pm.payload, writeDeadline{})
+		return c.writeFrame(start, pm.payload, len(pm.payload), writeDeadline{})
 	}
 	start |= rsv1Bit
 	ctx := c.sendContext()
 	if ctx == nil {
-		return c.writeFrame(start, payload, writeDeadline{})
+		return c.writeFrame(start, payload, len(pm.payload), writeDeadline{})
 	}
 	if err := c.lead(false, nil, writeDeadline{}); err != nil {
 		return err
@@ -95,5 +95,5 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if err == nil {
 		ctx.Commit(pm.payload)
 	}
-	return err
+	return c.countIfSent(err, len(pm.payload))
 }

@@ -72,6 +72,17 @@ type Upgrader struct {
 	// InsecureSkipUTF8Check takes text messages as they are, valid UTF-8 or
 	// not, against RFC 6455 §8.1.
 	InsecureSkipUTF8Check bool
+
+	// WriteTimeout is how long the next 256 KiB of a write (64 KiB on a client that does not
+	// compress) may take, as long as [Conn.SetWriteDeadline] was not called. Zero means 30
+	// seconds, less means that there is no limit.
+	WriteTimeout time.Duration
+
+	// Keepalive, if not nil, finds out whether the peers are still there.
+	Keepalive *Keepalive
+
+	// CollectStats has the traffic counted, for [Conn.Stats].
+	CollectStats bool
 }
 
 // Upgrade answers the opening handshake in r and returns the connection. The
@@ -124,6 +135,9 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		writeOptions: newWriteOptions(u.WriteBufferSize, u.WriteBufferPool, compression),
 		compression:  compression,
 		buffered:     buffered,
+		writeTimeout: u.WriteTimeout,
+		keepalive:    u.Keepalive,
+		collectStats: u.CollectStats,
 	})
 	buf := bufpool.Get(bufpool.Size)
 	defer bufpool.Put(buf)

@@ -1,0 +1,76 @@
+package websocket
+
+import "slices"
+
+// startFrame sends a control frame and waits for nothing: what the transport does not take at
+// once, or who has the write half, a goroutine waits for. done is called when the frame has gone out,
+// or never will.
+func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
+	defer c.recoverWrite()
+	out := &c.out
+	out.mu.Lock()
+	if out.state != writeIdle || out.err != nil || out.hasCorked() || !c.transport.seam.raw() {
+		out.mu.Unlock()
+		go func() {
+			defer c.recoverWrite()
+			defer done()
+			_ = c.writeFrame(whole(op), slices.Clone(payload), len(payload), writeDeadline{})
+		}()
+		return
+	}
+	out.state = writeLeading
+	out.mu.Unlock()
+	if op == opClose {
+		c.noteClosePayload(nil, payload)
+	}
+	frame := c.controlFrame(op, payload)
+	n := c.tryWrite(frame)
+	if n == len(frame) {
+		c.started(op)
+		c.follow()
+		done()
+		return
+	}
+	go func() {
+		defer c.recoverWrite()
+		defer done()
+		defer c.follow()
+		if c.sendBoth(nil, frame[n:], writeDeadline{}, n > 0) == nil {
+			c.started(op)
+		}
+	}()
+}
+
+// started is called when a frame of startFrame has gone out, by who leads.
+func (c *Conn) started(op opcode) {
+	c.countSent(op, 0)
+	if op == opClose {
+		c.setCloseState(closeSent)
+	}
+}
+
+// controlFrame is a frame in memory of its own.
+func (c *Conn) controlFrame(op opcode, payload []byte) []byte {
+	key := uint32(0)
+	if !c.server {
+		key = newMaskKey()
+	}
+	frame := appendHeader(make([]byte, 0, maxHeaderSize+len(payload)), whole(op), len(payload), !c.server, key)
+	frame = append(frame, payload...)
+	if !c.server {
+		mask(frame[len(frame)-len(payload):], key)
+	}
+	return frame
+}
+
+// startClose sends a close frame and waits for nothing.
+func (c *Conn) startClose(code int, reason string) {
+	c.startFrame(opClose, FormatCloseMessage(code, reason), func() {})
+}
+
+// startPing sends a ping of the keepalive, unless the last one still waits to go out.
+func (c *Conn) startPing() {
+	if c.flags.Or(isPinging)&isPinging == 0 {
+		c.startFrame(opPing, nil, func() { c.flags.And(^uint32(isPinging)) })
+	}
+}
