@@ -242,6 +242,10 @@ func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 		}
 		r := lengthRepeats[symbol&3]
 		extra := uint(r.extra)
+		if symbol == 16 && previous == noLength && n <= nbits { // there is none to repeat
+			v = corrupt
+			break
+		}
 		if n+extra > nbits {
 			v = needMore
 			break
@@ -257,10 +261,6 @@ func (z *Inflater) readLengths(src []byte, i int) (int, verdict) {
 			previous = 0
 			next += repeat
 			continue
-		}
-		if previous == noLength {
-			v = corrupt
-			break
 		}
 		if previous == 0 {
 			next += repeat
