@@ -4,23 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/seed62ce5aa7/websocket/internal/httpfield"
-	"golang.org/x/net/http/httpguts"
 )
 
 const (
@@ -33,10 +25,7 @@ const (
 	keptBody = 1024
 )
 
-var (
-	errMalformedURL = errors.New("websocket: malformed ws or wss URL")
-	errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
-)
+var errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
 
 // A Dialer makes WebSocket connections to servers. Its fields must not be
 // changed while it is in use; its methods may be called from any number of
@@ -223,123 +212,6 @@ func orContext(ctx context.Context, err error) error {
 		return context.DeadlineExceeded
 	}
 	return err
-}
-
-// A clientHandshake is what the client says in its opening handshake and what
-// it must remember of that to judge the answer.
-type clientHandshake struct {
-	request *http.Request
-	key     string
-	offered []string // subprotocols
-
-	compression *Compression // nil if it is not offered
-}
-
-// reservedRequestHeaders are the ones of the client's opening handshake that
-// are the library's to write.
-var reservedRequestHeaders = []string{
-	"Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
-}
-
-func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandshake, error) {
-	u, err := parseURL(urlStr)
-	if err != nil {
-		return nil, err
-	}
-	compression, err := d.Compression.withDefaults(d.EnableCompression)
-	if err != nil {
-		return nil, err
-	}
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
-	hs := &clientHandshake{key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression}
-	hs.request = &http.Request{
-		Method: http.MethodGet, URL: u, Host: u.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{
-			"Upgrade":               {"websocket"},
-			"Connection":            {"Upgrade"},
-			"Sec-WebSocket-Key":     {hs.key},
-			"Sec-WebSocket-Version": {"13"},
-		},
-	}
-	if len(d.Subprotocols) > 0 {
-		hs.request.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.Subprotocols, ", ")}
-	}
-	if compression != nil {
-		hs.request.Header["Sec-WebSocket-Extensions"] = []string{compression.offerField()}
-	}
-	hasCookie, err := hs.add(header)
-	if err != nil {
-		return nil, err
-	}
-	if d.Jar != nil && !hasCookie {
-		for _, cookie := range d.Jar.Cookies(u) {
-			hs.request.AddCookie(cookie)
-		}
-	}
-	return hs, nil
-}
-
-// add takes the caller's headers into the request. It tells whether there is a
-// Cookie among them.
-func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
-	fields := hs.request.Header
-	for name, values := range header {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		switch {
-		case canonical == "Host":
-			if len(values) > 0 {
-				hs.request.Host = values[0]
-			}
-			continue
-		case slices.Contains(reservedRequestHeaders, canonical),
-			canonical == "Sec-Websocket-Protocol" && len(hs.offered) > 0:
-			return false, errors.New("websocket: duplicate header not allowed: " + name)
-		case canonical == "Sec-Websocket-Protocol":
-			name = "Sec-WebSocket-Protocol"
-		case canonical == "Cookie":
-			hasCookie = true
-		}
-		fields[name] = values
-	}
-	for name, values := range fields {
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(strings.Join(values, "")) {
-			return false, fmt.Errorf("websocket: invalid request header %q", name)
-		}
-	}
-	// net/http would send an empty Host in place of one that is none.
-	if host, err := httpguts.PunycodeHostPort(hs.request.Host); err != nil || !httpguts.ValidHostHeader(host) {
-		return false, fmt.Errorf("websocket: invalid host %q", hs.request.Host)
-	}
-	offered, ok := httpfield.Elements(fields["Sec-WebSocket-Protocol"])
-	if !ok || len(hs.offered) > 0 && !slices.Equal(offered, hs.offered) {
-		return false, errors.New("websocket: a subprotocol is empty, or has a comma, a control character or white space at an end")
-	}
-	hs.offered = offered
-	return hasCookie, nil
-}
-
-// parseURL reads a ws or wss URL (RFC 6455 §3) and gives it the scheme that
-// HTTP knows.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, err
-	}
-	switch u.Scheme {
-	case "ws":
-		u.Scheme = "http"
-	case "wss":
-		u.Scheme = "https"
-	default:
-		return nil, errMalformedURL
-	}
-	if u.User != nil || u.Hostname() == "" {
-		return nil, errMalformedURL
-	}
-	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port, RFC 3986 §3.2.3
-	return u, nil
 }
 
 // upgrade does the opening handshake over netConn.
