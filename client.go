@@ -25,7 +25,11 @@ const (
 	keptBody = 1024
 )
 
-var errResponseHead = errors.New("websocket: the server's response header is over 64 KiB")
+var (
+	errResponseHead = &DialError{DialTooLong, errors.New("websocket: the server's response header is over 64 KiB")}
+	errResponseEnd  = &DialError{DialCut, fmt.Errorf("websocket: the server closed the connection before the end of its response: %w", io.ErrUnexpectedEOF)}
+	errHTTP2        = &DialError{DialProtocol, errors.New("websocket: the server speaks HTTP/2, and was asked in HTTP/1.1")}
+)
 
 // A Dialer makes WebSocket connections to servers. Its fields must not be
 // changed while it is in use; its methods may be called from any number of
@@ -141,6 +145,9 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // of its body, which need not be closed. If the context ended while that body
 // was awaited, the error is the context's, and the response comes with what
 // there is of it.
+//
+// If there is no response, the error is a *[DialError], or one of the types
+// that it names.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
@@ -274,9 +281,11 @@ func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 // A headReader reads no more than left bytes: as many as a response's header
 // may have, and the bytes that a bufio.Reader takes beyond it.
 type headReader struct {
-	r    io.Reader
-	left int64
-	err  error // the last one that Read returned
+	r     io.Reader
+	left  int64
+	err   error                // the last one that Read returned
+	first [frameHeadHTTP2]byte // what came first
+	seen  int                  // how much of that
 }
 
 func (h *headReader) Read(p []byte) (n int, err error) {
@@ -286,7 +295,23 @@ func (h *headReader) Read(p []byte) (n int, err error) {
 	}
 	n, h.err = h.r.Read(p[:min(int64(len(p)), h.left)])
 	h.left -= int64(n)
+	if h.seen < len(h.first) {
+		h.seen += copy(h.first[h.seen:], p[:n])
+		if isSettings(h.first[:h.seen]) { // at once: there may never be a line's end
+			n, h.err = 0, errHTTP2
+		}
+	}
 	return n, h.err
+}
+
+// frameHeadHTTP2 is the length of a frame's header in HTTP/2, RFC 9113 §4.1.
+const frameHeadHTTP2 = 9
+
+// isSettings reports whether a server has begun with HTTP/2's SETTINGS frame, as
+// it must (RFC 9113 §3.4): of less than 64 KiB, the type 4, on stream 0. A response
+// of HTTP/1 begins with a letter.
+func isSettings(b []byte) bool {
+	return len(b) == frameHeadHTTP2 && b[0] == 0 && b[3] == 4 && string(b[5:]) == "\x00\x00\x00\x00"
 }
 
 // explain is why no response could be read, of which parsing made err. If the
@@ -295,9 +320,9 @@ func (h *headReader) Read(p []byte) (n int, err error) {
 func (h *headReader) explain(err error) error {
 	switch h.err {
 	case nil:
-		return fmt.Errorf("websocket: malformed response: %.200s", err.Error())
+		return &DialError{DialProtocol, fmt.Errorf("websocket: malformed response: %.200s", err.Error())}
 	case io.EOF:
-		return io.ErrUnexpectedEOF
+		return errResponseEnd
 	}
 	return h.err
 }

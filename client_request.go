@@ -3,7 +3,6 @@ package websocket
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -15,7 +14,12 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-var errMalformedURL = errors.New("websocket: malformed ws or wss URL")
+var errMalformedURL = badRequest("malformed ws or wss URL")
+
+// badRequest is a request that is not sent.
+func badRequest(format string, args ...any) *DialError {
+	return &DialError{DialRequest, fmt.Errorf("websocket: "+format, args...)}
+}
 
 // A clientHandshake is what the client says in its opening handshake and what
 // it must remember of that to judge the answer.
@@ -40,7 +44,7 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	}
 	compression, err := d.Compression.withDefaults(d.EnableCompression)
 	if err != nil {
-		return nil, err
+		return nil, &DialError{DialRequest, err}
 	}
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
@@ -87,7 +91,7 @@ func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 			continue
 		case slices.Contains(reservedRequestHeaders, canonical),
 			canonical == "Sec-Websocket-Protocol" && len(hs.offered) > 0:
-			return false, errors.New("websocket: duplicate header not allowed: " + name)
+			return false, badRequest("duplicate header not allowed: %s", name)
 		case canonical == "Sec-Websocket-Protocol":
 			name = "Sec-WebSocket-Protocol"
 		case canonical == "Cookie":
@@ -97,16 +101,16 @@ func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 	}
 	for name, values := range fields {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(strings.Join(values, "")) {
-			return false, fmt.Errorf("websocket: invalid request header %q", name)
+			return false, badRequest("invalid request header %q", name)
 		}
 	}
 	// net/http would send an empty Host in place of one that is none.
 	if host, err := httpguts.PunycodeHostPort(hs.request.Host); err != nil || !httpguts.ValidHostHeader(host) {
-		return false, fmt.Errorf("websocket: invalid host %q", hs.request.Host)
+		return false, badRequest("invalid host %q", hs.request.Host)
 	}
 	offered, ok := httpfield.Elements(fields["Sec-WebSocket-Protocol"])
 	if !ok || len(hs.offered) > 0 && !slices.Equal(offered, hs.offered) {
-		return false, errors.New("websocket: a subprotocol is empty, or has a comma, a control character or white space at an end")
+		return false, badRequest("a subprotocol is empty, or has a comma, a control character or white space at an end")
 	}
 	hs.offered = offered
 	return hasCookie, nil

@@ -139,6 +139,10 @@ func hsFailsBeforeDialing(t *testing.T, d *Dialer, u string, header http.Header)
 	ws, response, err := d.Dial(u, header)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, io.EOF)
+	var malformed *url.Error
+	if d.Proxy == nil && !errors.As(err, &malformed) {
+		requireDialError(t, DialRequest, err)
+	}
 	require.Nil(t, ws)
 	require.Nil(t, response)
 	return err
@@ -222,6 +226,8 @@ func TestBadRequestHeaders(t *testing.T) {
 	} {
 		hsFailsBeforeDialing(t, &Dialer{}, hsURL, h)
 	}
+	// The Host header does not make another host of what is dialed.
+	hsFailsBeforeDialing(t, &Dialer{}, "ws://xn--\u00fc.example/", http.Header{"Host": {"server.example"}})
 	for _, s := range [][]string{{"a\r\nX: y"}, {""}, {"a", ""}, {"a,b"}, {"a\x7f"}, {" a"}, {"a\t"}} {
 		hsFailsBeforeDialing(t, &Dialer{Subprotocols: s}, hsURL, nil)
 	}

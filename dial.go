@@ -13,7 +13,54 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-var errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
+var (
+	errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
+	errALPN      = &DialError{DialProtocol, errors.New("websocket: TLS was negotiated for HTTP/2, which has no upgrade: NetDialTLSContext must not offer h2")}
+)
+
+// What failed, as a [DialError] has it.
+const (
+	// DialRequest: the URL, a header or an option is not one that can be sent.
+	// Nothing was dialed. What url.Parse cannot read is its own *url.Error.
+	DialRequest = "request"
+
+	// DialProxy: the proxy's URL cannot be used, or the proxy's answer to
+	// CONNECT cannot be read. A refusal that can is a *[ProxyError].
+	DialProxy = "proxy"
+
+	// DialProtocol: what the server sent is no response of HTTP/1.1. It may
+	// speak HTTP/2, or something else altogether.
+	DialProtocol = "protocol"
+
+	// DialTooLong: the header of the server's response is over 64 KiB.
+	DialTooLong = "too long"
+
+	// DialCut: the server's bytes ended before the header of its response
+	// did. errors.Is(err, io.ErrUnexpectedEOF) is true.
+	DialCut = "cut"
+)
+
+// A DialError is returned by the Dialer when there is no response of the server
+// to return and no other type says why, as *net.OpError, *[ProxyError] and the
+// errors of crypto/tls and context do. It may be shared between dials and must
+// not be changed.
+type DialError struct {
+	// Reason is one of the constants above: DialCut, for example.
+	Reason string
+
+	// Err has the details.
+	Err error
+}
+
+func (e *DialError) Error() string {
+	if e.Err == nil {
+		return "websocket: dial: " + e.Reason
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *DialError) Unwrap() error { return e.Err }
 
 // connect makes the connection that the handshake goes over.
 func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
@@ -26,7 +73,7 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 	}
 	address, err := dialAddress(r.URL)
 	if err != nil {
-		return nil, err
+		return nil, &DialError{DialRequest, err}
 	}
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.GetConn != nil {
@@ -38,7 +85,7 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 	case through != nil:
 		conn, err = d.dialThrough(ctx, through, address)
 	case overTLS && d.NetDialTLSContext != nil:
-		conn, err = dialed(d.NetDialTLSContext(ctx, "tcp", address))
+		conn, err = d.dialTLS(ctx, address)
 		overTLS = false
 	default:
 		conn, err = dialed(d.dial(ctx, "tcp", address))
@@ -66,6 +113,17 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return dialWithout(ctx, d.NetDial, network, address)
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// dialTLS has the program make a connection over TLS. A configuration that it
+// shares with net/http may have offered HTTP/2.
+func (d *Dialer) dialTLS(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := dialed(d.NetDialTLSContext(ctx, "tcp", address))
+	if over, ok := conn.(*tls.Conn); ok && err == nil && over.ConnectionState().NegotiatedProtocol == "h2" {
+		_ = belowTLS(conn).Close() // without a goodbye, which may take its time
+		return nil, errALPN
+	}
+	return conn, err
 }
 
 // dialed is the result of a dial function, which may be the program's.

@@ -52,6 +52,10 @@
 // *CloseError with code 1006. After [Conn.Close], errors.Is(err, net.ErrClosed)
 // is true for every later read and write, unless that half had failed before.
 //
+// A dial that the server answers with anything but an upgrade returns
+// [ErrBadHandshake] and the response; one that gets no response, the error of
+// the network, of TLS or of the context, or a *[DialError].
+//
 // # Deadlines
 //
 // A read that runs into the deadline of [Conn.SetReadDeadline] may be repeated:

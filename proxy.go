@@ -19,10 +19,14 @@ import (
 )
 
 var (
-	errProxyHost = errors.New("websocket: the proxy's URL has no host")
-	errProxyHead = errors.New("websocket: the proxy's response header is over 64 KiB")
-	errProxyEnd  = errors.New("websocket: the proxy closed the connection before it answered")
+	errProxyHost = proxyError("the proxy's URL has no host")
+	errProxyHead = proxyError("the proxy's response header is over 64 KiB")
+	errProxyEnd  = proxyError("the proxy closed the connection before it answered: %w", io.ErrUnexpectedEOF)
 )
+
+func proxyError(format string, args ...any) *DialError {
+	return &DialError{DialProxy, fmt.Errorf("websocket: "+format, args...)}
+}
 
 // A ProxyError is returned by the Dialer when an HTTP proxy refuses to connect
 // it to the server.
@@ -50,7 +54,7 @@ func (d *Dialer) dialThrough(ctx context.Context, through *url.URL, address stri
 	case "socks5", "socks5h":
 		ask = func(conn net.Conn) error { return socksThrough(ctx, conn, through, address) }
 	default:
-		return nil, fmt.Errorf("websocket: a proxy with the scheme %q is not supported", through.Scheme)
+		return nil, proxyError("a proxy with the scheme %q is not supported", through.Scheme)
 	}
 	conn, err := d.dialProxy(ctx, through)
 	if err != nil {
@@ -87,13 +91,13 @@ func (d *Dialer) dialProxy(ctx context.Context, through *url.URL) (net.Conn, err
 	}
 	address, err := dialAddress(through)
 	if err != nil {
-		return nil, err
+		return nil, proxyError("%w", err)
 	}
 	if through.Scheme != "https" {
 		return dialed(d.dial(ctx, "tcp", address))
 	}
 	if d.NetDialTLSContext != nil {
-		return dialed(d.NetDialTLSContext(ctx, "tcp", address))
+		return d.dialTLS(ctx, address)
 	}
 	conn, err := dialed(d.dial(ctx, "tcp", address))
 	if err != nil {
@@ -131,7 +135,7 @@ func connectThrough(conn net.Conn, user *url.Userinfo, address string) error {
 		code, status, err := parseHead(head)
 		switch {
 		case err != nil:
-			return fmt.Errorf("websocket: malformed response of the proxy: %.200s", err.Error())
+			return proxyError("malformed response of the proxy: %.200s", err.Error())
 		case code/100 == 2:
 			return nil
 		case code/100 != 1 || code == http.StatusSwitchingProtocols: // others of 1xx are informational

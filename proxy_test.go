@@ -393,6 +393,8 @@ func TestProxyFunction(t *testing.T) {
 		require.Contains(t, err.Error(), c.want)
 		if c.err != nil {
 			require.Equal(t, c.err, err)
+		} else {
+			requireDialError(t, DialProxy, err)
 		}
 	}
 	for u, want := range map[string]string{
@@ -616,6 +618,7 @@ func TestMalformedAnswersOfProxies(t *testing.T) {
 			d := &Dialer{}
 			conn := pxScript(t, d, "http://proxy.example", raw)
 			_, _, err := d.Dial(hsURL, nil)
+			requireDialError(t, DialProxy, err)
 			require.ErrorContains(t, err, "websocket: malformed response of the proxy: ", "%.100q", raw)
 			require.Less(t, len(err.Error()), 300)
 			require.True(t, conn.Closed())
@@ -643,7 +646,10 @@ func TestAnswersOfProxiesCutOff(t *testing.T) {
 			}
 		}
 	}
-	ended := func(t *testing.T, err error) { require.Equal(t, errProxyEnd, err) }
+	ended := func(t *testing.T, err error) {
+		require.Equal(t, errProxyEnd, err)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	}
 	for _, raw := range pxAnswers[:len(pxAnswers)-1] {
 		cut("http://proxy.example", raw, ended)
 	}
