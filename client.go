@@ -35,13 +35,14 @@ var (
 // changed while it is in use; its methods may be called from any number of
 // goroutines. The zero Dialer and a nil *Dialer are ready to use.
 type Dialer struct {
-	// NetDial makes the TCP connection, if NetDialContext is nil. It cannot
-	// be told that the context has ended: then its connection is closed as
-	// soon as it is there.
+	// NetDial makes the connection, if NetDialContext is nil. It cannot be told
+	// that the context has ended: then its connection is closed as soon as it
+	// is there.
 	NetDial func(network, addr string) (net.Conn, error)
 
-	// NetDialContext makes the TCP connection. If it and NetDial are nil, a
-	// net.Dialer does.
+	// NetDialContext makes the connection: the network is "tcp", or "unix" with
+	// the socket's path as the address. If it and NetDial are nil, a net.Dialer
+	// does.
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// NetDialTLSContext makes the connection for wss URLs, or to an https
@@ -137,6 +138,11 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // Origin and Cookie; its names go out as they are spelled, and Host replaces
 // the URL's host.
 //
+// A server on a Unix socket has a URL as ws+unix:///run/chat.sock:/room?id=1: the
+// path of the socket up to the first colon, in which a colon is written %3A, and
+// then what is asked for, / if nothing is. The Host header is localhost. There is
+// no TLS, and neither Proxy nor Jar is asked.
+//
 // The context and HandshakeTimeout bound every step of the dial. Once it has
 // returned, the context has no influence on the connection.
 //
@@ -170,7 +176,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	hs.request = hs.request.WithContext(ctx)
 
-	netConn, err := d.connect(ctx, hs.request)
+	netConn, err := d.connect(ctx, hs)
 	if err != nil {
 		return nil, nil, orContext(ctx, err)
 	}
@@ -237,7 +243,7 @@ func (d *Dialer) upgrade(netConn net.Conn, hs *clientHandshake) (*Conn, *http.Re
 	if err != nil {
 		return nil, nil, head.explain(err)
 	}
-	if d.Jar != nil {
+	if d.Jar != nil && hs.socket == "" {
 		if cookies := response.Cookies(); len(cookies) > 0 {
 			d.Jar.SetCookies(hs.request.URL, cookies)
 		}

@@ -25,6 +25,7 @@ func badRequest(format string, args ...any) *DialError {
 // it must remember of that to judge the answer.
 type clientHandshake struct {
 	request *http.Request
+	socket  string // the path of a Unix socket, or "" for TCP
 	key     string
 	offered []string // subprotocols
 
@@ -38,7 +39,7 @@ var reservedRequestHeaders = []string{
 }
 
 func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandshake, error) {
-	u, err := parseURL(urlStr)
+	u, socket, err := parseURL(urlStr)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,9 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	}
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
-	hs := &clientHandshake{key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression}
+	hs := &clientHandshake{
+		socket: socket, key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression,
+	}
 	hs.request = &http.Request{
 		Method: http.MethodGet, URL: u, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -69,7 +72,7 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	if err != nil {
 		return nil, err
 	}
-	if d.Jar != nil && !hasCookie {
+	if d.Jar != nil && !hasCookie && socket == "" {
 		for _, cookie := range d.Jar.Cookies(u) {
 			hs.request.AddCookie(cookie)
 		}
@@ -117,23 +120,42 @@ func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 }
 
 // parseURL reads a ws or wss URL (RFC 6455 §3) and gives it the scheme that
-// HTTP knows.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, err
+// HTTP knows; or a ws+unix one, which has a socket instead of a host.
+func parseURL(s string) (u *url.URL, socket string, err error) {
+	if u, err = url.Parse(s); err != nil {
+		return nil, "", err
 	}
 	switch u.Scheme {
 	case "ws":
 		u.Scheme = "http"
 	case "wss":
 		u.Scheme = "https"
+	case "ws+unix":
+		return parseUnixURL(u)
 	default:
-		return nil, errMalformedURL
+		return nil, "", errMalformedURL
 	}
 	if u.User != nil || u.Hostname() == "" {
-		return nil, errMalformedURL
+		return nil, "", errMalformedURL
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port, RFC 3986 §3.2.3
-	return u, nil
+	return u, "", nil
+}
+
+// parseUnixURL takes the path of a ws+unix URL apart: up to the first colon, with
+// its escapes undone, it is the socket's, and behind that the request's.
+func parseUnixURL(u *url.URL) (request *url.URL, socket string, err error) {
+	written := u.RawPath
+	if written == "" {
+		written = u.EscapedPath()
+	}
+	socket, path, _ := strings.Cut(written, ":")
+	socket, _ = url.PathUnescape(socket) // url.Parse has read the escapes
+	request = &url.URL{Scheme: "http", Host: "localhost", RawPath: path, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}
+	request.Path, _ = url.PathUnescape(path)
+	if u.User != nil || u.Host != "" || !strings.HasPrefix(socket, "/") || strings.Contains(socket, "\x00") ||
+		path != "" && path[0] != '/' {
+		return nil, "", errMalformedURL
+	}
+	return request, socket, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"slices"
@@ -63,23 +62,22 @@ func (e *DialError) Error() string {
 func (e *DialError) Unwrap() error { return e.Err }
 
 // connect makes the connection that the handshake goes over.
-func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error) {
+func (d *Dialer) connect(ctx context.Context, hs *clientHandshake) (net.Conn, error) {
+	network, address, err := hs.address()
+	if err != nil {
+		return nil, err
+	}
 	var through *url.URL
-	if d.Proxy != nil {
-		var err error
-		if through, err = d.Proxy(r); err != nil {
+	if d.Proxy != nil && network != "unix" {
+		if through, err = d.Proxy(hs.request); err != nil {
 			return nil, err
 		}
-	}
-	address, err := dialAddress(r.URL)
-	if err != nil {
-		return nil, &DialError{DialRequest, err}
 	}
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.GetConn != nil {
 		trace.GetConn(address)
 	}
-	overTLS := r.URL.Scheme == "https"
+	overTLS := hs.request.URL.Scheme == "https"
 	var conn net.Conn
 	switch {
 	case through != nil:
@@ -88,12 +86,24 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (net.Conn, error)
 		conn, err = d.dialTLS(ctx, address)
 		overTLS = false
 	default:
-		conn, err = dialed(d.dial(ctx, "tcp", address))
+		conn, err = dialed(d.dial(ctx, network, address))
 	}
 	if err == nil && overTLS {
 		conn, err = startTLS(ctx, conn, d.tlsConfig(address), trace)
 	}
 	return conn, err
+}
+
+// address is where the server is, as the network wants it.
+func (hs *clientHandshake) address() (network, address string, err error) {
+	if hs.socket != "" {
+		return "unix", hs.socket, nil
+	}
+	address, err = dialAddress(hs.request.URL)
+	if err != nil {
+		return "", "", &DialError{DialRequest, err}
+	}
+	return "tcp", address, nil
 }
 
 // dialAddress is the host and port of a URL, as the network wants them.
