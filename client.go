@@ -93,6 +93,24 @@ type Dialer struct {
 	// back, from a refusal too. A Cookie header in the request replaces them.
 	Jar http.CookieJar
 
+	// MaxRedirects is how many redirects the dial follows: responses with
+	// status 301, 302, 303, 307 or 308 and a Location. Zero means none, as
+	// browsers have it. The one too many is returned as any response that is
+	// no upgrade, with ErrBadHandshake. HandshakeTimeout is for all together.
+	//
+	// A Location may be relative, and may have the scheme http for ws and https
+	// for wss. From wss to ws, to other schemes, or to a URL with a user is not
+	// gone: the error is a *[DialError], and the response comes beside it. A
+	// server on a Unix socket cannot redirect.
+	//
+	// Proxy and Jar are asked for each URL. Where the host or the port is
+	// another one, the Authorization, Cookie, Cookie2, Host, Proxy-Authorization
+	// and Www-Authenticate headers of the request are left out, and stay so for
+	// the rest of the way; all others go along. A subdomain is another host: it
+	// may be somebody else's, who is not to learn what the program tells the one
+	// that it has named.
+	MaxRedirects int
+
 	// InsecureSkipUTF8Check is as in [Upgrader].
 	InsecureSkipUTF8Check bool
 
@@ -171,6 +189,19 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	for left := d.MaxRedirects; ; left-- {
+		c, response, err := d.attempt(ctx, hs)
+		if err != ErrBadHandshake || left <= 0 {
+			return c, response, err
+		}
+		if hs, err = d.redirect(hs, response); err != nil {
+			return nil, response, err
+		}
+	}
+}
+
+// attempt connects to one server and does the handshake with it.
+func (d *Dialer) attempt(ctx context.Context, hs *clientHandshake) (*Conn, *http.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err // not every dial function looks
 	}

@@ -25,7 +25,8 @@ func badRequest(format string, args ...any) *DialError {
 // it must remember of that to judge the answer.
 type clientHandshake struct {
 	request *http.Request
-	socket  string // the path of a Unix socket, or "" for TCP
+	header  http.Header // the program's part of the request's
+	socket  string      // the path of a Unix socket, or "" for TCP
 	key     string
 	offered []string // subprotocols
 
@@ -43,6 +44,11 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	if err != nil {
 		return nil, err
 	}
+	return d.handshakeAt(u, socket, header)
+}
+
+// handshakeAt is what the client says to the server at u.
+func (d *Dialer) handshakeAt(u *url.URL, socket string, header http.Header) (*clientHandshake, error) {
 	compression, err := d.Compression.withDefaults(d.EnableCompression)
 	if err != nil {
 		return nil, &DialError{DialRequest, err}
@@ -50,7 +56,8 @@ func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandsha
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails; it ends the program instead
 	hs := &clientHandshake{
-		socket: socket, key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression,
+		header: header, socket: socket,
+		key: base64.StdEncoding.EncodeToString(nonce[:]), offered: d.Subprotocols, compression: compression,
 	}
 	hs.request = &http.Request{
 		Method: http.MethodGet, URL: u, Host: u.Host,

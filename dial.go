@@ -37,12 +37,16 @@ const (
 	// DialCut: the server's bytes ended before the header of its response
 	// did. errors.Is(err, io.ErrUnexpectedEOF) is true.
 	DialCut = "cut"
+
+	// DialRedirect: the server's response, which comes beside the error, leads
+	// to where [Dialer.MaxRedirects] does not go.
+	DialRedirect = "redirect"
 )
 
-// A DialError is returned by the Dialer when there is no response of the server
-// to return and no other type says why, as *net.OpError, *[ProxyError] and the
-// errors of crypto/tls and context do. It may be shared between dials and must
-// not be changed.
+// A DialError is returned by the Dialer when the server's response does not say
+// why the dial failed, nor does another type: *net.OpError, *[ProxyError], the
+// errors of crypto/tls and context. It may be shared between dials and must not
+// be changed.
 type DialError struct {
 	// Reason is one of the constants above: DialCut, for example.
 	Reason string

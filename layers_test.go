@@ -101,6 +101,8 @@ var fileLayers = map[string]struct {
 	"client_request.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
 		[]string{"crypto/rand", "encoding/base64", "fmt", "net/http", "net/textproto", "net/url", "slices", "strings",
 			"golang.org/x/net/http/httpguts", internalPath + "httpfield"}},
+	"redirect.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
+		[]string{"fmt", "maps", "net/http", "net/textproto", "net/url", "slices"}},
 	"proxy.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
 		[]string{"bufio", "bytes", "context", "encoding/base64", "errors", "fmt", "io", "net", "net/http", "net/netip",
 			"net/textproto", "net/url", "strings", "golang.org/x/net/proxy"}},
