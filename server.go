@@ -104,19 +104,39 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if u == nil {
 		u = &Upgrader{}
 	}
-	key, no := checkRequest(r)
+	key, no := u.judge(r)
 	if no != nil {
 		return nil, u.refuse(w, r, no)
 	}
-	if err := checkResponseHeader(responseHeader); err != nil {
-		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
+	c, err := u.upgrade(w, r, key, responseHeader)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// judge looks at what the client says, its opening handshake and Origin, and returns
+// the key to answer.
+func (u *Upgrader) judge(r *http.Request) (key string, no *refusal) {
+	key, no = checkRequest(r)
+	if no != nil {
+		return "", no
 	}
 	checkOrigin := u.CheckOrigin
 	if checkOrigin == nil {
 		checkOrigin = checkSameOrigin
 	}
 	if !checkOrigin(r) {
-		return nil, u.refuse(w, r, refuse(http.StatusForbidden, "websocket: request origin not allowed by Upgrader.CheckOrigin"))
+		return "", refuse(http.StatusForbidden, "websocket: request origin not allowed by Upgrader.CheckOrigin")
+	}
+	return key, nil
+}
+
+// upgrade answers a request that was judged to be right. If the answer cannot be sent,
+// the connection comes beside the error, closed.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, responseHeader http.Header) (*Conn, error) {
+	if err := checkResponseHeader(responseHeader); err != nil {
+		return nil, u.refuse(w, r, &refusal{http.StatusInternalServerError, err.Error()})
 	}
 	compression, err := u.Compression.withDefaults(u.EnableCompression)
 	if err != nil {
@@ -141,11 +161,11 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	})
 	buf := bufpool.Get(bufpool.Size)
 	defer bufpool.Put(buf)
-	if err := u.respond(c.transport, appendResponse(buf.Data[:0], key, subprotocol, extensions, responseHeader)); err != nil {
+	err = u.respond(c.transport, appendResponse(buf.Data[:0], key, subprotocol, extensions, responseHeader))
+	if err != nil {
 		_ = c.Close()
-		return nil, err
 	}
-	return c, nil
+	return c, err
 }
 
 // Upgrade is [Upgrader.Upgrade] without a check of the Origin, which is left to
