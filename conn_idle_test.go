@@ -29,27 +29,39 @@ func TestIdleConnectionStack(t *testing.T) {
 	case !rawSeams || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64":
 		t.Skip("the frames of this system were not measured")
 	}
+	var u Upgrader
+	for name, handler := range map[string]http.Handler{
+		"Upgrader": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, err := u.Upgrade(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go echoLeanly(c)
+		}),
+		"Server": &Server{Accept: srvAccept(echoLeanly), MaxConnsPerClient: 1000, OnOpen: func(*Conn) {}},
+	} {
+		t.Run(name, func(t *testing.T) { idleConnectionStack(t, handler) })
+	}
+}
+
+// echoLeanly echoes small messages on little stack.
+func echoLeanly(c *Conn) {
+	defer c.Close()
+	buf := make([]byte, 0, 1024)
+	for {
+		messageType, p, err := c.AppendMessage(buf)
+		if err != nil || c.WriteMessage(messageType, p) != nil {
+			return
+		}
+	}
+}
+
+func idleConnectionStack(t *testing.T, handler http.Handler) {
 	checkBuffers(t)
 	testnet.CheckGoroutines(t)
 	const conns = 400
-	var u Upgrader
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := u.Upgrade(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		go func() {
-			defer c.Close()
-			buf := make([]byte, 0, 1024)
-			for {
-				messageType, p, err := c.AppendMessage(buf)
-				if err != nil || c.WriteMessage(messageType, p) != nil {
-					return
-				}
-			}
-		}()
-	}))
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	var clients []*Conn
 	dial := func() {

@@ -10,6 +10,18 @@
 // the caller, and [Conn.NextReader] and [Conn.NextWriter] give a message as an
 // io.Reader and take one as an io.WriteCloser.
 //
+// # Servers
+//
+// A [Server] is an http.Handler that does what programs with many connections need
+// around an Upgrader: it serves each connection on a goroutine of its own, when the HTTP
+// handler has returned, limits their number, in all and for each client, tells hooks of
+// them, counts, and ends them all with [Server.Shutdown], which http.Server's does not.
+// A panic of the function that serves a connection ends that connection alone, if there
+// is an OnError to hear of it.
+//
+// Tests need no network: package websockettest has pairs of connections in memory, and
+// a Dialer that reaches an http.Handler there, also in bubbles of testing/synctest.
+//
 // # Messages
 //
 // A message is text or binary. Text that comes in is UTF-8: a message that is
@@ -145,7 +157,7 @@
 // was gathered, and no more. WriteMessage does not depend on it.
 //
 // A handler that returns after Upgrade, and leaves the connection to a goroutine
-// of its own, gives back the HTTP server's stack and request.
+// of its own, as a [Server] does, gives back the HTTP server's stack and request.
 //
 // # Messages that go out together
 //

@@ -95,6 +95,11 @@ var fileLayers = map[string]struct {
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
 		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time", internalPath + "bufpool"}},
+	"serve.go": {layer{never: []string{"Dialer", "checkResponse"}},
+		[]string{"context", "fmt", "net", "net/http", "runtime/debug"}},
+	"serve_conns.go": {layer{never: []string{"Upgrader", "Dialer"}},
+		[]string{"context", "iter", "maps", "net/http", "slices", "sync"}},
+	"serve_stats.go": {layer{never: []string{"Upgrader", "Dialer"}}, []string{"log/slog"}},
 	"client.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
 		[]string{"bufio", "bytes", "context", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "net/http/httptrace",
 			"net/url", "time"}},

@@ -214,6 +214,8 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, no *refusal) e
 		h.Set("Upgrade", "websocket") // RFC 9110 §15.5.22
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet) // RFC 9110 §15.5.6
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		h.Set("Retry-After", "10") // seconds, RFC 9110 §10.2.3
 	}
 	closes := r.ProtoMajor <= 1
 	if closes {

@@ -103,37 +103,46 @@ func hsReadHead(t testing.TB, r io.Reader) (head string, br *bufio.Reader) {
 
 const hsAdmin = "GET /admin HTTP/1.1\r\nHost: server.example\r\n\r\n"
 
-// hsRefuse sends a request to u over a real http.Server, with another request
-// behind it, and returns the response and the error of Upgrade. It fails the
-// test if the connection lives on, or if the other request is answered: bytes
-// that were meant for a WebSocket must not be taken for HTTP.
+// hsRefuse is hsRefused by u, and returns the error of Upgrade, too.
 func hsRefuse(t testing.TB, u *Upgrader, responseHeader http.Header, raw string) (response *http.Response, body string, err error) {
 	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("/admin", func(http.ResponseWriter, *http.Request) { t.Error("the pipelined request was answered") })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	response, body = hsRefused(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var c *Conn
 		c, err = u.Upgrade(w, r, responseHeader)
 		if c != nil {
 			t.Error("upgraded")
 		}
-	})
+	}), raw)
+	return response, body, err
+}
+
+// hsRefused sends a request to a handler over a real http.Server, with another request
+// behind it, and returns the response. It fails the test if the connection lives on,
+// or if the other request is answered: bytes that were meant for a WebSocket must not be
+// taken for HTTP.
+func hsRefused(t testing.TB, handler http.Handler, raw string) (response *http.Response, body string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/admin", func(http.ResponseWriter, *http.Request) { t.Error("the pipelined request was answered") })
+	mux.Handle("/", handler)
 	conn := hsServe(t, &http.Server{Handler: mux, MaxHeaderBytes: 1 << 20}).dial(t)
-	_, werr := io.WriteString(conn, raw+hsAdmin)
-	require.NoError(t, werr)
-	all, rerr := io.ReadAll(conn)
-	require.NoError(t, rerr)
+	_, err := io.WriteString(conn, raw+hsAdmin)
+	require.NoError(t, err)
+	all, err := io.ReadAll(conn)
+	require.NoError(t, err)
 
 	br := bufio.NewReader(strings.NewReader(string(all)))
-	response, rerr = http.ReadResponse(br, hsMethod(raw))
-	require.NoError(t, rerr)
-	text, rerr := io.ReadAll(response.Body)
-	require.NoError(t, rerr)
-	rest, rerr := io.ReadAll(br)
-	require.NoError(t, rerr)
+	for response == nil || response.StatusCode < 200 {
+		response, err = http.ReadResponse(br, hsMethod(raw))
+		require.NoError(t, err)
+	}
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	rest, err := io.ReadAll(br)
+	require.NoError(t, err)
 	require.Empty(t, string(rest), "there is more behind the refusal")
 	require.True(t, response.Close, "the refusal does not say Connection: close")
-	return response, string(text), err
+	return response, string(text)
 }
 
 // hsMethod tells http.ReadResponse whether to expect a body.
