@@ -10,7 +10,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/seed62ce5aa7/websocket"
@@ -21,7 +20,7 @@ var page []byte
 
 // serve runs the server until ctx is done and then shuts it down: every open
 // WebSocket connection is closed with 1001 (going away), and serve returns nil
-// once all of them have ended, which takes a few closeWait at most.
+// once all of them have ended, which takes closeWait at most.
 func serve(
 	ctx context.Context, addr string, compression *websocket.Compression,
 	stdout io.Writer, logger *log.Logger,
@@ -31,18 +30,12 @@ func serve(
 		return err
 	}
 
-	echo := &echoHandler{upgrader: websocket.Upgrader{Compression: compression}, log: logger}
+	endpoint := newEndpoint(compression, logger)
 	mux := http.NewServeMux()
-	mux.Handle("/ws", echo)
+	mux.Handle("/ws", endpoint)
 	mux.HandleFunc("GET /{$}", servePage)
-
-	// With this context as their base, requests learn of the shutdown from
-	// their own r.Context().
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	srv := &http.Server{
 		Handler:           mux,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          logger,
 	}
@@ -53,21 +46,24 @@ func serve(
 
 	select {
 	case err = <-served: // the listener failed; end what it had accepted, too
-		cancel()
 	case <-ctx.Done():
 	}
 
 	// Shutdown closes the listener and waits for plain HTTP requests. It gives
 	// unused connections, which browsers open ahead of need, seconds to send
-	// a request; they may be cut off instead.
-	grace, cancelGrace := context.WithTimeout(context.Background(), closeWait)
-	defer cancelGrace()
+	// a request; they may be cut off instead. It knows nothing of connections
+	// that became WebSockets: an upgrade takes a connection out of net/http's
+	// hands. They are told at the same time, and waited for after.
+	grace, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	srv.RegisterOnShutdown(func() { _ = endpoint.Shutdown(grace) })
 	if srv.Shutdown(grace) != nil {
 		srv.Close()
 	}
-	// Shutdown knows nothing of connections that became WebSockets: an upgrade
-	// takes the connection out of net/http's hands.
-	echo.running.Wait()
+	if endpoint.Shutdown(grace) != nil {
+		// Who did not answer in time was cut off, so that echo returns.
+		_ = endpoint.Shutdown(context.Background())
+	}
 	return err
 }
 
@@ -75,37 +71,37 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "page.html", time.Time{}, bytes.NewReader(page))
 }
 
-// echoHandler sends each message back to where it came from.
+// newEndpoint returns what sends each message back to where it came from.
 //
 // But for compression, which is off unless asked for, the zero Upgrader has the
 // defaults to start from: it refuses browsers that show a page of another origin,
 // and its connections refuse messages above 1 MiB, decompressed ones too, and give
 // up on a peer that stops reading.
-type echoHandler struct {
-	upgrader websocket.Upgrader
-	log      *log.Logger
-	running  sync.WaitGroup // counts handlers; see serve
-}
-
-func (h *echoHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.running.Add(1)
-	defer h.running.Done()
-
-	conn, err := h.upgrader.Upgrade(w, r, nil)
-	if err != nil { // and Upgrade has answered the request
-		h.log.Printf("%s: %s", r.RemoteAddr, printable(websocket.TextMessage, []byte(err.Error())))
-		return
+func newEndpoint(compression *websocket.Compression, logger *log.Logger) *websocket.Server {
+	report := func(peer string, err error) {
+		logger.Printf("%s: %s", peer, printable(websocket.TextMessage, []byte(err.Error())))
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(r.Context(), func() { goAway(conn) })
-	defer stop()
-
-	err = echo(conn)
-	// 1000, 1001 (a browser leaves the page) and a close frame without a code
-	// are the ways of a normal end, and so is 1001 in answer to goAway's.
-	if !websocket.IsCloseError(err, websocket.CloseNormalClosure,
-		websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
-		h.log.Printf("%s: %s", r.RemoteAddr, printable(websocket.TextMessage, []byte(err.Error())))
+	return &websocket.Server{
+		Upgrader: &websocket.Upgrader{
+			Compression: compression,
+			Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+				report(r.RemoteAddr, reason)
+				http.Error(w, http.StatusText(status), status)
+			},
+		},
+		Accept: func(http.ResponseWriter, *http.Request) func(*websocket.Conn) {
+			return func(conn *websocket.Conn) {
+				err := echo(conn)
+				// 1000, 1001 (a browser leaves the page) and a close frame without a
+				// code are the ways of a normal end, and so is 1001 in answer to the
+				// one of Shutdown.
+				if !websocket.IsCloseError(err, websocket.CloseNormalClosure,
+					websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
+					report(conn.RemoteAddr().String(), err)
+				}
+			}
+		},
+		OnError: func(conn *websocket.Conn, err error) { report(conn.RemoteAddr().String(), err) },
 	}
 }
 
@@ -118,21 +114,10 @@ func echo(conn *websocket.Conn) error {
 			return err
 		}
 		err = conn.WriteMessage(messageType, message)
-		// After goAway there is no answering any more, but there is reading:
-		// the peer's close frame comes after what it had sent before.
+		// After a close frame was sent there is no answering any more, but there
+		// is reading: the peer's close frame comes after what it had sent before.
 		if err != nil && !errors.Is(err, websocket.ErrCloseSent) {
 			return err
 		}
 	}
-}
-
-// goAway starts the closing handshake while echo goes on reading, and sees to it
-// that echo returns soon, with the peer's answer or without. What fails here makes
-// echo's next read or write fail, too, and that is reported.
-func goAway(conn *websocket.Conn) {
-	deadline := time.Now().Add(closeWait)
-	_ = conn.SetReadDeadline(deadline)
-	_ = conn.SetWriteDeadline(deadline)
-	farewell := websocket.FormatCloseMessage(websocket.CloseGoingAway, "server shutting down")
-	_ = conn.WriteControl(websocket.CloseMessage, farewell, deadline)
 }

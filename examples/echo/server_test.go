@@ -222,9 +222,9 @@ func TestShutdownWithMutePeers(t *testing.T) {
 	case <-time.After(patience):
 		require.FailNow(t, "serve did not return")
 	}
-	require.Equal(t, 2, strings.Count(logged.String(), "timeout"), "%s", &logged)
-	// The last instructions of a handler come after what serve waits for.
-	require.Eventually(t, func() bool { return !running("echoHandler", "goAway") },
+	require.Equal(t, 2, strings.Count(logged.String(), "use of closed network connection"), "%s", &logged)
+	// The last instructions of a goroutine come after what serve waits for.
+	require.Eventually(t, func() bool { return !running("newEndpoint", "websocket.(*Server)") },
 		patience, 10*time.Millisecond)
 }
 
