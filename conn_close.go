@@ -71,6 +71,7 @@ func (c *Conn) Close() error {
 	if m := c.monitor; m != nil {
 		m.keepalive.remove(c)
 	}
+	c.abandonQueue()
 	if saidWhy {
 		c.transport.linger()
 	}

@@ -10,6 +10,7 @@ type extras struct {
 	reads *readDeadline // nil: SetReadDeadline was not called
 	pings *pings        // nil: Ping was not called
 	left  *readerLeft   // nil: CloseContext was not called
+	queue *SendQueue    // the newest; nil: NewSendQueue was not called
 }
 
 func (c *Conn) setExtras(set func(*extras)) {

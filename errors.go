@@ -42,6 +42,10 @@ var (
 	// than a thousand of its blocks may not be without output. The peer is
 	// sent close code 1009; nothing more can be read.
 	ErrReadLimit = errors.New("websocket: read limit exceeded")
+
+	// ErrQueueFull is returned for a message that a [SendQueue] has no room for
+	// and drops, or because of which it has closed the connection.
+	ErrQueueFull = errors.New("websocket: send queue is full")
 )
 
 // ErrKeepaliveTimeout is returned by the read methods when the peer of a connection with a

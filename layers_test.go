@@ -92,6 +92,8 @@ var fileLayers = map[string]struct {
 	"json.go":          {connection, []string{"bytes", "encoding/json", "io"}},
 	"prepared.go":      {connection, []string{"bytes", "sync", internalPath + "bufpool", internalPath + "deflate"}},
 	"conn_writer.go":   {connection, []string{"context", "io", "math", internalPath + "bufpool"}},
+	"conn_try.go":      {connection, []string{internalPath + "bufpool"}},
+	"queue.go":         {connection, []string{"bytes", "context", "errors", "net", "slices", "sync"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
 		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time", internalPath + "bufpool"}},
