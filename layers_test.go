@@ -94,6 +94,7 @@ var fileLayers = map[string]struct {
 	"conn_writer.go":   {connection, []string{"context", "io", "math", internalPath + "bufpool"}},
 	"conn_try.go":      {connection, []string{internalPath + "bufpool"}},
 	"queue.go":         {connection, []string{"bytes", "context", "errors", "net", "slices", "sync"}},
+	"broadcast.go":     {connection, []string{"iter"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
 		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time", internalPath + "bufpool"}},
