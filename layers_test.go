@@ -95,6 +95,7 @@ var fileLayers = map[string]struct {
 	"conn_try.go":      {connection, []string{internalPath + "bufpool"}},
 	"queue.go":         {connection, []string{"bytes", "context", "errors", "net", "slices", "sync"}},
 	"broadcast.go":     {connection, []string{"iter"}},
+	"netconn.go":       {connection, []string{"context", "errors", "io", "net", "sync", "time", "unicode/utf8"}},
 
 	"server.go": {layer{never: []string{"Dialer", "checkResponse"}},
 		[]string{"bufio", "crypto/tls", "errors", "fmt", "io", "net", "net/http", "time", internalPath + "bufpool"}},
