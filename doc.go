@@ -37,8 +37,9 @@
 // are set, pings are answered, pongs are ignored, and a close frame is answered
 // and returned from the read as a *[CloseError]. A ping that comes while
 // another goroutine is writing is answered in turn with the writes that wait,
-// the newest one only if there came several. The goroutine that does so is the
-// only one that the library ever starts for a connection that is open.
+// the newest one only if there came several. The goroutine that does so, and that of a
+// [SendQueue] while something is queued, are the only ones that the library ever starts for
+// a connection that is open.
 //
 // # Concurrency
 //
@@ -46,7 +47,8 @@
 //	ReadMessage, AppendMessage, NextReader,    one; another gets an error
 //	  and the Read of its reader
 //	WriteMessage, WriteControl, WriteJSON,     any number; data messages are
-//	  WritePreparedMessage                     not mixed with each other
+//	  WritePreparedMessage, those of           not mixed with each other
+//	  SendQueue
 //	NextWriter, up to its writer's Close       one; a second NextWriter ends the
 //	                                           open message where it is
 //	all other methods                          any number
@@ -101,6 +103,17 @@
 // [Conn.WriteJSON] and [Conn.ReadJSON] send and receive a value in a message. A
 // [PreparedMessage] is compressed once and sent to many connections with
 // [Conn.WritePreparedMessage].
+//
+// # Sending without waiting
+//
+// The write methods wait for the peer. A [SendQueue] does not: what the transport takes at
+// once goes out at once, and the rest is queued, within bounds, beyond which it waits after
+// all, drops messages, or closes the connection, as [QueuePolicy] says. Nothing is kept for a
+// connection to which nothing is queued. [Broadcast] sends a prepared message by any number
+// of queues, none of which delays the others.
+//
+// [NetConn] makes a net.Conn of a connection, for programs that want a stream of bytes. What
+// it writes goes by a queue, so its write deadlines, too, can be survived.
 //
 // # Compression
 //

@@ -1,10 +1,12 @@
 package websocket_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -241,4 +243,98 @@ func ExampleCompression() {
 	// {"ask":101,"bid":99,"instrument":"ABC"}
 	// {"ask":102,"bid":100,"instrument":"ABC"}
 	// {"ask":103,"bid":101,"instrument":"ABC"}
+}
+
+// A hub: each message goes to all who are there, and one whose peer reads too slowly is closed
+// before it costs more than its queue holds.
+func ExampleBroadcast() {
+	var mu sync.Mutex
+	members := map[*websocket.SendQueue]bool{}
+	joined := make(chan struct{})
+	limits := websocket.QueueLimits{Messages: 256, WhenFull: websocket.QueueClose}
+	member := func(conn *websocket.Conn) {
+		queue := websocket.NewSendQueue(conn, limits)
+		mu.Lock()
+		members[queue] = true
+		mu.Unlock()
+		close(joined)
+		defer func() {
+			mu.Lock()
+			delete(members, queue)
+			mu.Unlock()
+		}()
+		_, _, _ = conn.ReadMessage() // until the connection ends, for whatever reason
+	}
+	dialTo(member, func(conn *websocket.Conn) {
+		<-joined
+		news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		mu.Lock()
+		taken, err := websocket.Broadcast(maps.Keys(members), news) // it does not wait
+		mu.Unlock()
+		fmt.Println(taken, err)
+		_, message, err := conn.ReadMessage()
+		fmt.Println(string(message), err)
+	})
+	// Output:
+	// 1 <nil>
+	// news <nil>
+}
+
+// State of which only the newest counts: what a slow peer has missed is replaced.
+func ExampleSendQueue() {
+	dialTo(func(conn *websocket.Conn) {
+		queue := websocket.NewSendQueue(conn, websocket.QueueLimits{Messages: 1, WhenFull: websocket.QueueDropOldest})
+		for i := range 3 {
+			if err := queue.Send(context.Background(), websocket.TextMessage, fmt.Append(nil, "state ", i)); err != nil {
+				return
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = queue.Flush(ctx)
+		_, _, _ = conn.ReadMessage()
+	}, func(conn *websocket.Conn) {
+		for {
+			_, message, err := conn.ReadMessage()
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			if string(message) == "state 2" {
+				fmt.Println(string(message))
+				return
+			}
+		}
+	})
+	// Output: state 2
+}
+
+// A protocol of bytes over a WebSocket connection.
+func ExampleNetConn() {
+	dialTo(func(conn *websocket.Conn) {
+		stream := websocket.NetConn(conn, websocket.BinaryMessage)
+		defer stream.Close()
+		lines := bufio.NewScanner(stream)
+		for lines.Scan() {
+			fmt.Fprintln(stream, strings.ToUpper(lines.Text()))
+		}
+	}, func(conn *websocket.Conn) {
+		stream := websocket.NetConn(conn, websocket.BinaryMessage)
+		defer stream.Close()
+		_ = stream.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprint(stream, "one\ntw")
+		fmt.Fprint(stream, "o\n")
+		lines := bufio.NewScanner(stream)
+		for range 2 {
+			lines.Scan()
+			fmt.Println(lines.Text())
+		}
+	})
+	// Output:
+	// ONE
+	// TWO
 }
