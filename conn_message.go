@@ -34,7 +34,8 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 // AppendMessage is [Conn.ReadMessage] into memory of the caller: it appends
 // the payload to dst and returns the extended slice, and does not allocate
 // where dst has the room. On an error it returns -1, dst as it was, and the
-// error; the bytes between its length and its capacity may have been used.
+// error; the bytes between its length and its capacity may have been used. Memory that
+// a program uses for all messages of a connection stays as large as the largest of them.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	if err := c.beginRead(); err != nil {
 		return -1, dst, err
