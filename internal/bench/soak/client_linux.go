@@ -114,7 +114,7 @@ func (l *life) write(ctx context.Context) {
 		case <-ctx.Done():
 			continue
 		}
-		p = message(p[:0], l.id, number)
+		p = message(again(p), l.id, number)
 		// Counted before, so that it is never less than what came.
 		l.sent.Add(1)
 		if l.conn.WriteMessage(websocket.BinaryMessage, p) != nil {
@@ -142,7 +142,7 @@ func (l *life) read() error {
 		if l.slow && rand.IntN(20) == 0 {
 			time.Sleep(time.Duration(rand.IntN(int(3 * l.pause))))
 		}
-		_, m, err := l.conn.AppendMessage(p[:0])
+		_, m, err := l.conn.AppendMessage(again(p))
 		if err != nil {
 			return err
 		}

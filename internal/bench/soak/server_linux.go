@@ -94,7 +94,7 @@ func (s *echoServer) echo(c *websocket.Conn) {
 	defer c.Close()
 	var p []byte
 	for {
-		messageType, m, err := c.AppendMessage(p[:0])
+		messageType, m, err := c.AppendMessage(again(p))
 		if err != nil {
 			return
 		}
