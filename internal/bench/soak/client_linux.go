@@ -48,6 +48,7 @@ type life struct {
 	leaves   bool   // it is cut by the client behind the last of them
 	slow     bool   // it stops reading now and then
 	pause    time.Duration
+	lull     *lull
 	room     chan struct{} // for messages in flight
 	sent     atomic.Uint64
 	came     uint64
@@ -55,12 +56,12 @@ type life struct {
 }
 
 // open connects. It is again tried where the server was just replaced.
-func open(ctx context.Context, address func() string, id uint64, pause time.Duration) (*life, error) {
+func open(ctx context.Context, address func() string, id uint64, pause time.Duration, lull *lull) (*life, error) {
 	for {
 		c, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+address(), nil)
 		if err == nil {
 			return &life{
-				conn: c, id: id, pause: pause,
+				conn: c, id: id, pause: pause, lull: lull,
 				messages: 1 + uint64(rand.ExpFloat64()*100),
 				leaves:   rand.IntN(10) == 0,
 				slow:     rand.IntN(20) == 0,
@@ -88,6 +89,7 @@ func (l *life) run(ctx context.Context) (ending, error) {
 	l.conn.Close() // the writer sees that
 	writer.Wait()
 	sent := l.sent.Load()
+	l.lull.underWay.Add(int64(l.came) - int64(sent)) // what is lost is not awaited
 	switch {
 	case errors.Is(err, errMessage):
 		return 0, err
@@ -117,7 +119,7 @@ func (l *life) write(ctx context.Context) {
 		p = message(again(p), l.id, number)
 		// Counted before, so that it is never less than what came.
 		l.sent.Add(1)
-		if l.conn.WriteMessage(websocket.BinaryMessage, p) != nil {
+		if l.lull.send(func() error { return l.conn.WriteMessage(websocket.BinaryMessage, p) }) != nil {
 			return
 		}
 		select {
@@ -148,6 +150,7 @@ func (l *life) read() error {
 		}
 		p = m
 		l.came++
+		l.lull.underWay.Add(-1)
 		if err := check(m, l.id, l.came); err != nil {
 			return err
 		}

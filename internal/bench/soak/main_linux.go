@@ -52,11 +52,11 @@ type plan struct {
 	duration    time.Duration
 	restarts    int           // of the server, evenly
 	pause       time.Duration // between the messages of a connection, in the mean
-	growth      float64       // of the memory from the first half of the time to the second, that is no leak
+	growth      float64       // from the first half of the time to the second, that is no leak
 }
 
 func soakByFlags() error {
-	p := plan{growth: 1.15}
+	p := plan{growth: 1.1}
 	flag.IntVar(&p.connections, "connections", 10_000, "how many are open at a time")
 	flag.DurationVar(&p.duration, "for", 10*time.Minute, "for how long")
 	flag.IntVar(&p.restarts, "restarts", 3, "how often the server is replaced")

@@ -18,6 +18,7 @@ import (
 type process struct {
 	command *exec.Cmd
 	address string
+	report  *serverReport
 
 	mu  sync.Mutex // one command at a time
 	in  io.WriteCloser
@@ -25,7 +26,7 @@ type process struct {
 }
 
 func start(program string, args ...string) (*process, error) {
-	p := &process{command: exec.Command(program, args...)}
+	p := &process{command: exec.Command(program, args...), report: new(serverReport)}
 	p.command.Stderr = os.Stderr
 	var err error
 	if p.in, err = p.command.StdinPipe(); err != nil {
@@ -43,11 +44,14 @@ func start(program string, args ...string) (*process, error) {
 		return nil, errors.Join(err, p.kill())
 	}
 	p.address = strings.TrimSpace(p.address)
+	if p.report.before, _, err = p.look(); err != nil {
+		return nil, errors.Join(err, p.kill())
+	}
 	return p, nil
 }
 
-// look asks for the server's state and its memory.
-func (p *process) look() (s state, memory int64, err error) {
+// look asks for the server's state and its resident memory.
+func (p *process) look() (s state, resident int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := fmt.Fprintln(p.in, look); err != nil {
@@ -60,8 +64,8 @@ func (p *process) look() (s state, memory int64, err error) {
 	if err := json.Unmarshal(line, &s); err != nil {
 		return s, 0, err
 	}
-	memory, err = measure.MemoryOf(p.command.Process.Pid)
-	return s, memory, err
+	resident, err = measure.MemoryOf(p.command.Process.Pid)
+	return s, resident, err
 }
 
 // drain has the server end, and waits for it. Its last state comes before.

@@ -29,7 +29,8 @@ type state struct {
 	Connections int64
 	Messages    int64 // echoed
 	Killed      int64 // connections that the server cut
-	Goroutines  int
+	Goroutines  int64
+	Live        int64 // bytes of the heap, of what is not garbage
 }
 
 type echoServer struct {
@@ -131,12 +132,14 @@ func goingAway(c *websocket.Conn) {
 }
 
 func (s *echoServer) state() state {
+	live := liveHeap()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return state{
 		Connections: int64(len(s.conns)),
 		Messages:    s.messages.Load(),
 		Killed:      s.killed.Load(),
-		Goroutines:  runtime.NumGoroutine(),
+		Goroutines:  int64(runtime.NumGoroutine()),
+		Live:        live,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ type soaking struct {
 	begin   time.Time
 	server  atomic.Pointer[process] // where new connections go
 	lives   atomic.Uint64
+	lull    lull
 
 	mu     sync.Mutex
 	report report
@@ -36,7 +38,7 @@ func soak(p plan, command ...string) (*report, error) {
 		return nil, err
 	}
 	s.server.Store(first)
-	s.report.servers = []*serverReport{{}}
+	s.report.servers = []*serverReport{first.report}
 	ctx, stop := context.WithTimeout(context.Background(), p.duration)
 	defer stop()
 	s.stop = stop
@@ -56,7 +58,7 @@ func soak(p plan, command ...string) (*report, error) {
 func (s *soaking) connections(ctx context.Context) {
 	wait(ctx, time.Duration(rand.Int64N(int64(min(10*time.Second, s.duration/10))))) // not all at once
 	for ctx.Err() == nil {
-		l, err := open(ctx, func() string { return s.server.Load().address }, s.lives.Add(1), s.pause)
+		l, err := open(ctx, func() string { return s.server.Load().address }, s.lives.Add(1), s.pause, &s.lull)
 		if err != nil {
 			return // ctx is done
 		}
@@ -82,27 +84,35 @@ func (s *soaking) fail(err error) {
 	s.stop()
 }
 
-// watch looks at both sides' memory now and then.
+// looks is how often one looks at each server.
+const looks = 10
+
+// watch looks at both sides' memory and goroutines now and then.
 func (s *soaking) watch(ctx context.Context) {
-	every := s.duration / 120
+	every := s.duration / time.Duration(looks*(s.restarts+1))
 	for wait(ctx, every) {
-		state, memory, err := s.server.Load().look()
-		if err != nil {
-			continue // it was replaced just now, and ended
-		}
-		own, err := measure.MemoryOf(os.Getpid())
-		s.mu.Lock()
-		if err != nil {
-			s.fail(err)
-		}
-		server := s.report.servers[len(s.report.servers)-1]
-		if state.Connections >= int64(s.plan.connections)*95/100 {
-			server.memory = append(server.memory, memory)
-			s.report.memory = append(s.report.memory, own)
-		}
-		server.goroutines = max(server.goroutines, state.Goroutines)
-		s.mu.Unlock()
+		s.lull.during(ctx, 3*s.pause, s.look)
 	}
+}
+
+func (s *soaking) look() {
+	server := s.server.Load()
+	state, resident, err := server.look()
+	if err != nil {
+		return // it was replaced just now, and ended
+	}
+	if state.Connections < int64(s.plan.connections)*95/100 {
+		return
+	}
+	live := liveHeap()
+	own, err := measure.MemoryOf(os.Getpid())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.fail(err)
+	}
+	server.report.add(state.Live, resident, state.Goroutines)
+	s.report.clients.add(live, own, int64(runtime.NumGoroutine()))
 }
 
 // restart replaces the server, as often as planned.
@@ -125,17 +135,16 @@ func (s *soaking) restart(ctx context.Context) {
 // replace has another server, or none, take the place of the one there is, and that end.
 func (s *soaking) replace(next *process) {
 	old := s.server.Swap(next)
-	s.mu.Lock()
-	report := s.report.servers[len(s.report.servers)-1]
 	if next != nil {
-		s.report.servers = append(s.report.servers, &serverReport{})
+		s.mu.Lock()
+		s.report.servers = append(s.report.servers, next.report)
+		s.mu.Unlock()
 	}
-	s.mu.Unlock()
 	begin := time.Now()
 	last, err := old.drain()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	report.last, report.drained = last, time.Since(begin)
+	old.report.last, old.report.drained = last, time.Since(begin)
 	if err != nil {
 		s.fail(err)
 	}
