@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -530,6 +531,54 @@ func TestCloseContextFromBothSides(t *testing.T) {
 			go func() { closed <- client.CloseContext(t.Context(), 1000, "") }()
 			require.NoError(t, server.CloseContext(t.Context(), 1001, ""))
 			require.NoError(t, <-closed)
+		})
+	}
+}
+
+// cancelsBehind ends a context behind one of its writes.
+type cancelsBehind struct {
+	net.Conn
+	writes int
+	cancel func()
+}
+
+func (c *cancelsBehind) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.writes--; c.writes == 0 {
+		c.cancel()
+	}
+	return n, err
+}
+
+// Between two fragments of a message nothing is on its way that could be cut, but the message is.
+func TestWriteMessageContextThatEndsBetweenFragments(t *testing.T) {
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+		checkBuffers(t)
+		synctest.Test(t, func(t *testing.T) {
+			message := []byte(similar(1, 1<<20+1))
+			for writes := 1; ; writes++ {
+				a, b := testnet.Pipe()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				ends := &cancelsBehind{a, writes, cancel}
+				if end == context.DeadlineExceeded {
+					ends.cancel = func() { <-ctx.Done() }
+				}
+				c := newConn(ends, connOptions{compression: &Compression{SendWindowBits: 12, ReceiveWindowBits: 12, Level: -1}})
+				go func() { _, _ = io.Copy(io.Discard, b) }()
+				err := c.WriteMessageContext(ctx, TextMessage, message)
+				if err != nil {
+					require.ErrorIs(t, err, ErrFrameCut, "after %d fragments", writes)
+					require.ErrorIs(t, err, end)
+					require.Equal(t, err, c.WriteMessage(TextMessage, nil), "nothing may follow but the rest")
+				}
+				cancel()
+				_ = c.Close()
+				_ = b.Close()
+				if err == nil {
+					require.Greater(t, writes, 10)
+					return
+				}
+			}
 		})
 	}
 }

@@ -266,9 +266,13 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 	if err := w.ended(); err != nil {
 		return 0, err
 	}
-	if err := w.c.lead(w.control, w, writeDeadline{ctx: w.ctx}); err != nil {
-		if !isDeadline(err) || w.c.out.failed() {
+	d := writeDeadline{ctx: w.ctx}
+	if err := w.c.lead(w.control, w, d); err != nil {
+		switch ended := d.ended() != nil; {
+		case w.c.out.failed(), !isDeadline(err) && !ended:
 			w.end(err)
+		case ended && w.next == opContinuation: // the message is cut, as abort will see
+			err = cutBy(w.ctx, true)
 		}
 		return 0, err
 	}
