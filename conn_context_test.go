@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -580,5 +581,31 @@ func TestWriteMessageContextThatEndsBetweenFragments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Reads that return at once hide the read half for a moment only, and so does Close.
+func TestCloseContextBesideReadsThatFailAtOnce(t *testing.T) {
+	checkBuffers(t)
+	testnet.CheckGoroutines(t)
+	for i := range 1000 {
+		c, p := modes[i%len(modes)].open(t)
+		c.in.err = &CloseError{Code: CloseNormalClosure}
+		var stop atomic.Bool
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				for !stop.Load() {
+					_, _, _ = c.ReadMessage()
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err := c.CloseContext(ctx, CloseNormalClosure, "")
+		cancel()
+		stop.Store(true)
+		all.Wait()
+		_ = p.Close()
+		require.NoError(t, err)
 	}
 }

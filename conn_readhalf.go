@@ -105,10 +105,18 @@ func (c *Conn) beginRead() error {
 		return errConcurrentRead
 	}
 	if err := c.in.err; err != nil {
-		c.in.busy.Store(false)
+		c.leaveRead()
 		return err
 	}
 	return nil
+}
+
+// leaveRead is endRead for who has read nothing.
+func (c *Conn) leaveRead() {
+	c.in.busy.Store(false)
+	if c.is(isClosing) {
+		c.readerHasLeft()
+	}
 }
 
 func (c *Conn) endRead() {
@@ -158,7 +166,7 @@ func (c *Conn) abandonRead() {
 			c.in.err = errConnClosed
 		}
 		c.stopReading(c.in.err)
-		c.in.busy.Store(false)
+		c.leaveRead()
 	}
 }
 
