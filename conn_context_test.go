@@ -609,3 +609,47 @@ func TestCloseContextBesideReadsThatFailAtOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// panicsInDeadlines panics where a call is to be ended at once.
+type panicsInDeadlines struct{ net.Conn }
+
+func (c panicsInDeadlines) SetReadDeadline(t time.Time) error {
+	if t.Equal(aLongTimeAgo) {
+		panic("SetReadDeadline")
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c panicsInDeadlines) SetWriteDeadline(t time.Time) error {
+	if t.Equal(aLongTimeAgo) {
+		panic("SetWriteDeadline")
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// A panic of the transport in a goroutine that the program knows nothing of does not end the
+// process.
+func TestContextsOfTransportsThatPanic(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		c.replaceTransport(panicsInDeadlines{p.ours})
+		ctx, cancel := context.WithCancel(t.Context())
+		afterAll(func() {
+			cancel()
+			synctest.Wait()
+			p.send(p.frame(finText, "x"))
+		})
+		_, m, err := c.ReadMessageContext(ctx)
+		require.NoError(t, err, "as of a transport that has no deadlines")
+		require.Equal(t, "x", string(m))
+
+		ctx, cancel = context.WithCancel(t.Context())
+		p.blockWrites(0)
+		afterAll(func() {
+			cancel()
+			synctest.Wait()
+			p.unblockWrites()
+		})
+		require.NoError(t, c.WriteMessageContext(ctx, TextMessage, []byte("y")))
+		p.want("the message", finText, "y")
+	})
+}

@@ -67,6 +67,10 @@ func (c *Conn) applyReadDeadline(r *readDeadline) error {
 	}
 }
 
+// ignorePanic is deferred by goroutines that the program knows nothing of, over calls of its
+// transport that may as well fail.
+func ignorePanic() { _ = recover() }
+
 // interruptRead has the end of ctx end the read under way, which is the caller's, until
 // restore is called.
 func (c *Conn) interruptRead(ctx context.Context) (restore func()) {
@@ -74,6 +78,7 @@ func (c *Conn) interruptRead(ctx context.Context) (restore func()) {
 	ran := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ran)
+		defer ignorePanic()
 		r.change(func(r *readDeadline) { r.interrupted = true })
 		_ = c.applyReadDeadline(r) // a transport that has no deadlines cannot be interrupted
 	})
@@ -92,6 +97,7 @@ func (c *Conn) interruptWrite(ctx context.Context) (restore func()) {
 	ran := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ran)
+		defer ignorePanic()
 		out := &c.out
 		out.mu.Lock()
 		out.ownDeadline, out.frameDeadline = true, aLongTimeAgo
