@@ -115,22 +115,48 @@ func (c *Conn) CloseContext(ctx context.Context, code int, reason string) error 
 		return errNoConn
 	case ctx == nil:
 		return errNoContext
+	case c.is(isClosed):
+		return nil
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, closeWait)
 		defer cancel()
 	}
+	closes := c.closeAtEnd(ctx)
 	err := c.writeFrame(whole(opClose), payload, 0, writeDeadline{own: true, ctx: ctx})
 	if err == nil || err == ErrCloseSent {
 		err = c.awaitClose(ctx)
 	}
-	lost := c.Close()
+	lost := closes()
 	switch e := (*CloseError)(nil); {
-	case errors.As(err, &e) && e.Code != CloseAbnormalClosure, errors.Is(err, net.ErrClosed):
+	case errors.As(err, &e) && e.Code != CloseAbnormalClosure:
+		return lost
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, net.ErrClosed):
 		return lost
 	}
 	return err
+}
+
+// closeAtEnd has the connection closed at the end of ctx, which is what ends a call of a transport
+// that has no deadlines, or when closes is called, which returns what Close did.
+func (c *Conn) closeAtEnd(ctx context.Context) (closes func() error) {
+	var err error
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ran)
+		defer ignorePanic()
+		err = c.Close()
+	})
+	return func() error {
+		if stop() {
+			return c.Close()
+		}
+		<-ran
+		return err
+	}
 }
 
 // awaitClose waits until nothing can be read any more, and returns why. Unless somebody else

@@ -653,3 +653,45 @@ func TestContextsOfTransportsThatPanic(t *testing.T) {
 		p.want("the message", finText, "y")
 	})
 }
+
+// noDeadlines is a transport that has no deadlines, and says so or does not.
+type noDeadlines struct {
+	net.Conn
+	err error
+}
+
+func (c noDeadlines) SetDeadline(time.Time) error      { return c.err }
+func (c noDeadlines) SetReadDeadline(time.Time) error  { return c.err }
+func (c noDeadlines) SetWriteDeadline(time.Time) error { return c.err }
+
+func TestCloseContextWithoutDeadlines(t *testing.T) {
+	for _, says := range []error{nil, errors.New("no deadlines")} {
+		for _, room := range []int{0, 1, 1000} {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				c.replaceTransport(noDeadlines{p.ours, says})
+				p.blockWrites(room)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				begin := time.Now()
+				require.Equal(t, context.DeadlineExceeded, c.CloseContext(ctx, 1000, ""))
+				require.Equal(t, time.Second, time.Since(begin))
+				require.True(t, p.ours.Closed())
+			})
+		}
+	}
+}
+
+func TestCloseContextAfterAFailureAndClose(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.ours.Out().FailWritesAfter(0, nil)
+		require.Error(t, c.WriteMessage(TextMessage, nil))
+		require.NoError(t, c.Close())
+		require.NoError(t, c.CloseContext(t.Context(), 1000, ""), "it is closed already")
+	})
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.Equal(t, context.DeadlineExceeded, c.CloseContext(ctx, 1000, ""), "in the middle of the frame, too")
+	})
+}
