@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 )
 
 // ErrFrameCut is found by errors.Is in the error of a write whose context ended after part
@@ -66,6 +67,9 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 	}
 	return c.writeMessage(op, data, writeDeadline{ctx: ctx})
 }
+
+// timedOut is isDeadline, and true for the timeout of a write over TLS too.
+func timedOut(err error) bool { return isDeadline(err) || errors.Is(err, os.ErrDeadlineExceeded) }
 
 // cutBy is the error of a write that ctx interrupted, of which the peer has a part or not.
 func cutBy(ctx context.Context, begun bool) error {

@@ -695,3 +695,83 @@ func TestCloseContextAfterAFailureAndClose(t *testing.T) {
 		require.Equal(t, context.DeadlineExceeded, c.CloseContext(ctx, 1000, ""), "in the middle of the frame, too")
 	})
 }
+
+// failsBehind ends a context and fails.
+type failsBehind struct {
+	net.Conn
+	cancel func()
+	err    error
+}
+
+func (c failsBehind) Write([]byte) (int, error) {
+	c.cancel()
+	return 0, c.err
+}
+
+// The transport's own error is the error, whether the context has ended since or not.
+func TestWriteMessageContextOfABrokenTransport(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		broken := errors.New("broken")
+		ctx, cancel := context.WithCancel(t.Context())
+		c.replaceTransport(failsBehind{p.ours, cancel, broken})
+		require.Equal(t, broken, c.WriteMessageContext(ctx, TextMessage, []byte("x")))
+		require.Equal(t, broken, c.WriteMessage(TextMessage, nil))
+	})
+}
+
+// brokenByDeadlines is a transport for which a write that timed out is the last one, as TLS.
+type brokenByDeadlines struct {
+	net.Conn
+	err error
+}
+
+func (c *brokenByDeadlines) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.Conn.Write(p)
+	if isDeadline(err) {
+		c.err = lastTimeout{err}
+		err = c.err
+	}
+	return n, err
+}
+
+type lastTimeout struct{ error }
+
+func (lastTimeout) Timeout() bool   { return true }
+func (lastTimeout) Temporary() bool { return false }
+func (e lastTimeout) Unwrap() error { return e.error }
+
+// A write whose context ended before it came to the transport leaves that alone.
+func TestWriteMessageContextThatEndsWithTheWait(t *testing.T) {
+	for _, size := range []int{1, 1000, 20_000, 100_000} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			c.replaceTransport(&brokenByDeadlines{Conn: p.ours})
+			require.NoError(t, c.lead(false, nil, writeDeadline{}))
+			ctx, cancel := context.WithCancel(t.Context())
+			wrote := make(chan error, 1)
+			go func() { wrote <- c.WriteMessageContext(ctx, TextMessage, []byte(ascii(size))) }()
+			synctest.Wait()
+			c.out.mu.Lock()
+			cancel()
+			c.out.handOn()
+			c.out.mu.Unlock()
+			require.Equal(t, context.Canceled, <-wrote)
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+			p.want("the connection is as it was", finText, "next")
+		})
+	}
+}
+
+func TestWriteMessageContextWhereTimeoutsBreak(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		c.replaceTransport(&brokenByDeadlines{Conn: p.ours})
+		p.blockWrites(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		afterAll(cancel)
+		err := c.WriteMessageContext(ctx, TextMessage, []byte("x"))
+		require.ErrorIs(t, err, ErrFrameCut)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}

@@ -278,6 +278,9 @@ func (c *Conn) send(p []byte, d writeDeadline, begun bool) error {
 
 // sendBoth is send of two pieces, of which the first may be nil, and waits.
 func (c *Conn) sendBoth(a, b []byte, d writeDeadline, begun bool) error {
+	if err := d.ended(); err != nil && !begun {
+		return err // a Write that times out is the last one over TLS
+	}
 	n, err := 0, errTransportPanicked
 	defer func() {
 		if err == errTransportPanicked {
@@ -301,7 +304,7 @@ func (c *Conn) sendBoth(a, b []byte, d writeDeadline, begun bool) error {
 		return nil
 	}
 	harmless := isDeadline(err) && n == 0 && !begun
-	if d.ended() != nil {
+	if d.ended() != nil && timedOut(err) {
 		err = cutBy(d.ctx, !harmless)
 	}
 	if harmless {

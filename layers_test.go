@@ -66,7 +66,7 @@ var fileLayers = map[string]struct {
 	"conn.go":          {connection, []string{"net", "sync/atomic", "time"}},
 	"conn_batch.go":    {connection, []string{"time", internalPath + "bufpool"}},
 	"conn_close.go":    {connection, []string{"context", "errors", "net", "time"}},
-	"conn_context.go":  {connection, []string{"context", "errors", "fmt", "iter"}},
+	"conn_context.go":  {connection, []string{"context", "errors", "fmt", "iter", "os"}},
 	"conn_deadline.go": {connection, []string{"context", "sync", "time"}},
 	"conn_extras.go":   {connection, nil},
 	"conn_monitor.go":  {connection, []string{"sync/atomic"}},
