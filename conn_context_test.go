@@ -775,3 +775,31 @@ func TestWriteMessageContextWhereTimeoutsBreak(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
+
+// What was corked before goes out by itself, and a context ends the wait for that.
+func TestWriteMessageContextBehindCorkedMessages(t *testing.T) {
+	for _, size := range []int{1, 20_000} {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			require.NoError(t, c.lead(false, nil, writeDeadline{}))
+			c.in.more.Store(true)
+			require.NoError(t, c.sendSmall(whole(opText), []byte("corked"), writeDeadline{}))
+			c.in.more.Store(false)
+			require.True(t, c.out.hasCorked())
+			ctx, cancel := context.WithCancel(t.Context())
+			wrote := make(chan error, 1)
+			go func() { wrote <- c.WriteMessageContext(ctx, TextMessage, []byte(ascii(size))) }()
+			synctest.Wait()
+			p.blockWrites(0)
+			c.follow()
+			synctest.Wait()
+			begin := time.Now()
+			cancel()
+			require.Equal(t, context.Canceled, <-wrote)
+			require.Zero(t, time.Since(begin))
+			p.unblockWrites()
+			p.want("corked", finText, "corked")
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("next")))
+			p.want("the connection is as it was", finText, "next")
+		})
+	}
+}

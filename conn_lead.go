@@ -115,18 +115,29 @@ func (c *Conn) lead(control bool, writer *messageWriter, d writeDeadline) error 
 		return err
 	}
 	// On the stack, as long as nobody has to wait.
-	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) {
-		var corked *bufpool.Buffer
-		if d.own || d.ctx != nil { // it may take longer to send than d allows
-			corked = out.uncork()
+	if w := (writeWaiter{control: control, writer: writer}); out.free(&w) && !c.uncorkBefore(d) {
+		out.state = writeLeading
+		return nil
+	}
+	for {
+		err := c.waitToLead(&writeWaiter{control: control, writer: writer}, d)
+		if err != nil || !c.uncorkBefore(d) { // who led before may have corked something
+			return err
 		}
-		if corked == nil {
-			out.state = writeLeading
-			return nil
-		}
+	}
+}
+
+// uncorkBefore has a goroutine lead to send what is corked, if anything is and it may take
+// longer than d allows. The caller holds mu, and could lead or does.
+func (c *Conn) uncorkBefore(d writeDeadline) bool {
+	if !d.own && d.ctx == nil {
+		return false
+	}
+	corked := c.out.uncork()
+	if corked != nil {
 		go c.sendCorkedAndFollow(corked)
 	}
-	return c.waitToLead(&writeWaiter{control: control, writer: writer}, d)
+	return corked != nil
 }
 
 // refuses is why a write with this deadline cannot be, if it is known already.
