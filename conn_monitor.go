@@ -8,9 +8,8 @@ type monitor struct {
 
 	// Guarded by the keepalive's mu: where the connection is in its wheel.
 	next, prev *Conn
-	slot       uint16
-	kept       bool // it is in the wheel
-	pinged     bool // and was, when it came into its slot
+	slot       uint16 // from 1; 0: it is not in the wheel
+	pinged     uint16 // how many periods before the next look it was sent a ping; 0: it was not
 
 	heard atomic.Uint32 // when bytes came last, in ticks of the keepalive
 

@@ -47,8 +47,10 @@ type Keepalive struct {
 	timer             *time.Timer
 	conns             int
 
-	// wheel has the connections by the time at which to look at them, modulo its length.
+	// wheel has the connections by the time at which to look at them, modulo its length, and
+	// hand is where it is now.
 	wheel []*Conn
+	hand  uint32
 }
 
 // start begins to count periods. The caller holds mu.
@@ -63,7 +65,7 @@ func (k *Keepalive) start() {
 	k.period = max(min(interval, timeout)/8, max(interval, timeout)/1000, time.Millisecond)
 	k.interval = uint32((interval-1)/k.period) + 1
 	k.timeout = uint32((timeout-1)/k.period) + 1
-	k.wheel = make([]*Conn, max(k.interval, k.timeout)+1)
+	k.wheel, k.hand = make([]*Conn, max(k.interval, k.timeout)+1), 0
 	k.last = time.Now()
 	k.timer = time.AfterFunc(k.period, k.tick)
 }
@@ -79,7 +81,6 @@ func (k *Keepalive) add(c *Conn) {
 		k.start()
 	}
 	k.conns++
-	c.monitor.kept = true
 	c.monitor.heard.Store(k.now.Load())
 	k.lookIn(c, k.interval)
 }
@@ -91,7 +92,7 @@ func (k *Keepalive) remove(c *Conn) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if c.monitor.kept {
+	if c.monitor.slot != 0 {
 		k.take(c)
 		k.leave(c)
 	}
@@ -99,7 +100,7 @@ func (k *Keepalive) remove(c *Conn) {
 
 // leave is remove for a connection that is not in the wheel any more. The caller holds mu.
 func (k *Keepalive) leave(c *Conn) {
-	c.monitor.kept = false
+	c.monitor.slot = 0
 	k.conns--
 	if k.conns == 0 {
 		k.timer.Stop()
@@ -111,13 +112,22 @@ func (k *Keepalive) leave(c *Conn) {
 // are fewer than the wheel has places.
 func (k *Keepalive) lookIn(c *Conn, periods uint32) {
 	m := c.monitor
-	m.slot = uint16((k.now.Load() + periods) % uint32(len(k.wheel)))
-	first := k.wheel[m.slot]
+	at := (k.hand + periods) % uint32(len(k.wheel))
+	m.slot = uint16(at + 1)
+	first := k.wheel[at]
 	m.prev, m.next = nil, first
 	if first != nil {
 		first.monitor.prev = c
 	}
-	k.wheel[m.slot] = c
+	k.wheel[at] = c
+}
+
+// lookForAnswer is lookIn for a connection that was sent a ping some periods ago: at once when
+// it should have been answered, but no later than the next ping may be due.
+func (k *Keepalive) lookForAnswer(c *Conn, ago uint32) {
+	periods := min(k.interval, k.timeout-ago)
+	c.monitor.pinged = uint16(ago + periods)
+	k.lookIn(c, periods)
 }
 
 // take takes a connection out of the wheel.
@@ -129,7 +139,7 @@ func (k *Keepalive) take(c *Conn) {
 	if m.prev != nil {
 		m.prev.monitor.next = m.next
 	} else {
-		k.wheel[m.slot] = m.next
+		k.wheel[m.slot-1] = m.next
 	}
 	m.prev, m.next = nil, nil
 }
@@ -161,8 +171,8 @@ func (k *Keepalive) look() (quiet, silent []*Conn) {
 		return nil, nil // what came meanwhile has to be read first
 	}
 	now := k.now.Add(1)
-	slot := &k.wheel[now%uint32(len(k.wheel))]
-	for c := *slot; c != nil; {
+	k.hand = (k.hand + 1) % uint32(len(k.wheel))
+	for c := k.wheel[k.hand]; c != nil; {
 		next := c.monitor.next
 		k.take(c)
 		switch k.judge(c, now) {
@@ -188,20 +198,22 @@ const (
 // judge looks at one connection, and puts it into the wheel again unless it has to end.
 func (k *Keepalive) judge(c *Conn, now uint32) verdict {
 	m := c.monitor
-	pinged := m.pinged
-	m.pinged = false
+	ago := uint32(m.pinged)
+	m.pinged = 0
 	silent := now - m.heard.Load()
+	unanswered := ago > 0 && silent > ago
 	switch {
 	case !c.in.busy.Load(): // nobody reads, so there is nothing to go by
 		k.lookIn(c, k.interval)
-	case pinged && silent > k.timeout:
+	case unanswered && ago == k.timeout:
 		k.leave(c)
 		return toEnd
+	case unanswered:
+		k.lookForAnswer(c, ago)
 	case silent < k.interval:
 		k.lookIn(c, k.interval-silent)
 	default:
-		m.pinged = true
-		k.lookIn(c, k.timeout)
+		k.lookForAnswer(c, 0)
 		return toPing
 	}
 	return toWait

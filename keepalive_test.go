@@ -255,3 +255,29 @@ func TestKeepaliveTimes(t *testing.T) {
 		require.Positive(t, k.timeout)
 	}
 }
+
+// Pings go out each Interval, also where a peer is given longer than that to answer.
+func TestKeepaliveWithALongTimeout(t *testing.T) {
+	patient := func() connOptions {
+		return connOptions{keepalive: &Keepalive{Interval: 10 * time.Second, Timeout: time.Minute}}
+	}
+	eachConnWith(t, patient, func(t *testing.T, c *Conn, p *peer) {
+		end := reading(c)
+		pings := answerPings(p)
+		time.Sleep(time.Hour)
+		require.Empty(t, end)
+		require.InDelta(t, 360, pings.Load(), 40, "one each interval")
+	})
+	eachConnWith(t, patient, func(t *testing.T, c *Conn, p *peer) {
+		begin := time.Now()
+		end := reading(c)
+		p.want("a ping", finPing, "")
+		time.Sleep(time.Until(begin.Add(65 * time.Second)))
+		p.send(p.frame(finPong, ""))
+		synctest.Wait()
+		require.Empty(t, end, "in time")
+		begin = time.Now()
+		require.Equal(t, ErrKeepaliveTimeout, <-end)
+		require.InDelta(t, 70*time.Second, time.Since(begin), float64(3*time.Second))
+	})
+}
