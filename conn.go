@@ -44,7 +44,7 @@ type Conn struct {
 	out writeHalf
 }
 
-// connFlags are set once and stay, but for the last two.
+// connFlags are set once and stay, but for the last three.
 const (
 	isClosed     = 1 << iota // Close was called
 	isClosing                // CloseContext waits for the read half
@@ -54,6 +54,7 @@ const (
 	isFailed                 // we failed it, and told the peer why if that was possible
 	plainSends               // EnableWriteCompression(false) was called
 	isPinging                // a ping of the keepalive waits to go out
+	isHandling               // the reader is in a handler of the program
 )
 
 func (c *Conn) is(flag uint32) bool { return c.flags.Load()&flag != 0 }

@@ -74,7 +74,7 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 	case opPing:
 		c.countPing()
 		if h := c.loadExtras().ping; h != nil {
-			return h(string(payload))
+			return c.callHandler(h, payload)
 		}
 		c.sendPong(payload)
 		return nil
@@ -84,7 +84,7 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 			return nil
 		}
 		if x.pong != nil {
-			return x.pong(string(payload))
+			return c.callHandler(x.pong, payload)
 		}
 		return nil
 	}
@@ -99,4 +99,11 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 		return err
 	}
 	return closed
+}
+
+// callHandler calls the program's handler of a ping or a pong, in which nobody reads.
+func (c *Conn) callHandler(h func(appData string) error, payload []byte) error {
+	c.setFlag(isHandling)
+	defer c.flags.And(^uint32(isHandling))
+	return h(string(payload))
 }

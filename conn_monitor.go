@@ -34,16 +34,21 @@ func (c *Conn) brought(n int) {
 	if m == nil {
 		return
 	}
-	if k := m.keepalive; k != nil {
-		if now := k.now.Load(); m.heard.Load() != now { // to load costs less than to store
-			m.heard.Store(now)
-		}
-	}
+	m.hears()
 	m.uncounted += uint32(n)
 	if m.uncounted >= countFrom {
 		c.out.mu.Lock()
 		m.countUncounted()
 		c.out.mu.Unlock()
+	}
+}
+
+// hears is called at a sign of life of the peer.
+func (m *monitor) hears() {
+	if k := m.keepalive; k != nil {
+		if now := k.now.Load(); m.heard.Load() != now { // to load costs less than to store
+			m.heard.Store(now)
+		}
 	}
 }
 
@@ -109,6 +114,9 @@ func (c *Conn) countWire(n int) {
 		c.out.mu.Lock()
 		m.delivered.WireBytes += int64(n)
 		c.out.mu.Unlock()
+		if n > maxHeaderSize+maxControlPayload && c.is(isPinging) {
+			m.hears() // the ping waits behind what is still taken
+		}
 	}
 }
 

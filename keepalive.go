@@ -21,9 +21,10 @@ const (
 //
 // A peer that has sent nothing for Interval is sent a ping (RFC 6455 §5.5.2), and if it sends
 // nothing for Timeout after that, reads return [ErrKeepaliveTimeout]. Whatever comes
-// counts, pongs and parts of messages too; and only time in which the program is reading
+// counts, pongs and parts of messages too, and so do the steps of a large message behind which the
+// ping has to wait; and only time in which the program is reading
 // does, as nothing can be seen to come otherwise. Read deadlines are the program's own and
-// hold beside it. Writes do not matter: each has its own timeout.
+// hold beside it. For the rest writes do not matter: each has its own timeout.
 //
 // The fields must not be changed once the first connection has it. A Keepalive must not be copied.
 type Keepalive struct {
@@ -203,7 +204,7 @@ func (k *Keepalive) judge(c *Conn, now uint32) verdict {
 	silent := now - m.heard.Load()
 	unanswered := ago > 0 && silent > ago
 	switch {
-	case !c.in.busy.Load(): // nobody reads, so there is nothing to go by
+	case !c.in.busy.Load() || c.is(isHandling): // nobody reads, so there is nothing to go by
 		k.lookIn(c, k.interval)
 	case unanswered && ago == k.timeout:
 		k.leave(c)

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -279,5 +280,48 @@ func TestKeepaliveWithALongTimeout(t *testing.T) {
 		begin = time.Now()
 		require.Equal(t, ErrKeepaliveTimeout, <-end)
 		require.InDelta(t, 70*time.Second, time.Since(begin), float64(3*time.Second))
+	})
+}
+
+// A ping that waits for a large message to go out cannot have been answered.
+func TestKeepaliveBehindALargeMessage(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		end := reading(c)
+		message := make([]byte, 20<<20)
+		left := int64(len(message) + headerSize(len(message), !c.server))
+		wrote := make(chan error, 1)
+		go func() { wrote <- c.WriteMessage(BinaryMessage, message) }()
+		for left > 0 { // for 40 seconds
+			n, err := io.CopyN(io.Discard, p, min(left, 512<<10))
+			require.NoError(t, err)
+			left -= n
+			time.Sleep(time.Second)
+			require.Empty(t, end)
+		}
+		require.NoError(t, <-wrote)
+		answerPings(p)
+		time.Sleep(time.Minute)
+		require.Empty(t, end)
+	})
+}
+
+// A handler that takes its time keeps the answer from being read.
+func TestKeepaliveWaitsForHandlers(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		takes := func() { time.Sleep(40 * time.Second) }
+		c.SetPingHandler(func(string) error { takes(); return nil })
+		c.SetPongHandler(func(data string) error {
+			if data != "" {
+				takes()
+			}
+			return nil
+		})
+		end := reading(c)
+		answerPings(p)
+		for range 3 {
+			p.send(p.frame(finPing, ""), p.frame(finPong, "x"))
+			time.Sleep(2 * time.Minute)
+			require.Empty(t, end)
+		}
 	})
 }
