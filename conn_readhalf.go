@@ -204,7 +204,7 @@ func (c *Conn) transportFailed(err error) error {
 	switch {
 	case c.is(isClosed):
 		err = errConnClosed
-	case c.is(isSilent) && isDeadline(err):
+	case c.is(isSilent):
 		err = ErrKeepaliveTimeout
 	case isDeadline(err):
 		return err

@@ -24,7 +24,8 @@ const (
 // counts, pongs and parts of messages too, and so do the steps of a large message behind which the
 // ping has to wait; and only time in which the program is reading
 // does, as nothing can be seen to come otherwise. Read deadlines are the program's own and
-// hold beside it. For the rest writes do not matter: each has its own timeout.
+// hold beside it. A transport that has no deadlines is closed instead.
+// For the rest writes do not matter: each has its own timeout.
 //
 // The fields must not be changed once the first connection has it. A Keepalive must not be copied.
 type Keepalive struct {
@@ -152,9 +153,22 @@ func (k *Keepalive) tick() {
 		c.startPing()
 	}
 	for _, c := range silent {
-		c.setFlag(isSilent)
-		_ = c.applyReadDeadline(&readDeadline{})
+		go c.endSilent() // the transport may make it wait
 	}
+}
+
+// endSilent ends the reads of a connection whose peer is gone, by closing the transport if
+// that has no deadlines.
+func (c *Conn) endSilent() {
+	defer ignorePanic()
+	err := errTransportPanicked
+	defer func() {
+		if err != nil && !c.is(isClosed) {
+			_ = c.transport.Close()
+		}
+	}()
+	c.setFlag(isSilent)
+	err = c.applyReadDeadline(&readDeadline{})
 }
 
 // look looks at the connections whose time has come. It returns those that are to be

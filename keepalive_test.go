@@ -325,3 +325,59 @@ func TestKeepaliveWaitsForHandlers(t *testing.T) {
 		}
 	})
 }
+
+// A transport whose SetReadDeadline blocks holds up no other connection.
+type blocksDeadlines struct {
+	net.Conn
+	until chan struct{}
+}
+
+func (c blocksDeadlines) SetReadDeadline(t time.Time) error {
+	<-c.until
+	return c.Conn.SetReadDeadline(t)
+}
+
+func TestKeepaliveOfTransportsThatBlock(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.String(), func(t *testing.T) {
+			checkBuffers(t)
+			synctest.Test(t, func(t *testing.T) {
+				o := kept()
+				until := make(chan struct{})
+				var ends []<-chan error
+				for i := range 4 {
+					c, p := m.openWith(t, o)
+					defer p.Close()
+					defer c.Close()
+					if i != 1 {
+						c.replaceTransport(blocksDeadlines{p.ours, until})
+					}
+					ends = append(ends, reading(c))
+				}
+				begin := time.Now()
+				require.Equal(t, ErrKeepaliveTimeout, <-ends[1])
+				within(t, begin, 14*time.Second)
+				close(until)
+				for _, i := range []int{0, 2, 3} {
+					require.Equal(t, ErrKeepaliveTimeout, <-ends[i])
+				}
+			})
+		})
+	}
+}
+
+func TestKeepaliveWithoutDeadlines(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		c.replaceTransport(noDeadlines{p.ours, errors.New("no deadlines")})
+		begin := time.Now()
+		require.Equal(t, ErrKeepaliveTimeout, <-reading(c))
+		within(t, begin, 14*time.Second)
+	})
+}
+
+func TestKeepaliveOfTransportsThatPanic(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		c.replaceTransport(panicsInDeadlines{p.ours})
+		require.Equal(t, ErrKeepaliveTimeout, <-reading(c))
+	})
+}
