@@ -96,6 +96,7 @@ func newConn(conn net.Conn, o connOptions) *Conn {
 		c.startCompression(o.compression)
 	}
 	c.in.start(o.buffered)
+	c.brought(len(o.buffered))
 	o.keepalive.add(c)
 	return c
 }

@@ -146,6 +146,17 @@ func (c *Conn) noteClose(code int, byPeer bool) {
 	}
 }
 
+// forgetClose is called when the close frame that was noted last was not sent.
+func (c *Conn) forgetClose() {
+	if m := c.monitor; m != nil {
+		c.out.mu.Lock()
+		if !m.closedByPeer {
+			m.closeCode = 0
+		}
+		c.out.mu.Unlock()
+	}
+}
+
 // noteClosePayload is noteClose for a frame of ours with this payload, which is valid.
 func (c *Conn) noteClosePayload(begin, rest []byte) {
 	if c.monitor == nil {

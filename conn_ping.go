@@ -22,7 +22,8 @@ type ping struct {
 }
 
 // Ping sends a ping, waits for its pong (RFC 6455 §5.5.2, §5.5.3) and returns the time in between.
-// It is the read methods that see the pong, so another goroutine has to be reading. It fails
+// It is the read methods that see the pong, so another goroutine has to be reading. The time
+// has the wait for other writes in it. It fails
 // with ctx.Err() when ctx ends, as a write does (see [Conn.WriteMessageContext]), or with the
 // error that ends reading. Any number of goroutines may call it. The pong handler is not
 // called for its pongs.

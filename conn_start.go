@@ -35,8 +35,11 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 		defer c.recoverWrite()
 		defer done()
 		defer c.follow()
-		if c.sendBoth(nil, frame[n:], writeDeadline{}, n > 0) == nil {
+		switch err := c.sendBoth(nil, frame[n:], writeDeadline{}, n > 0); {
+		case err == nil:
 			c.started(op)
+		case op == opClose:
+			c.forgetClose()
 		}
 	}()
 }

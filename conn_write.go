@@ -249,8 +249,12 @@ func (c *Conn) sendFrame(start frameStart, buf *bufpool.Buffer, rest []byte, d w
 	if err == nil {
 		err = c.send(rest, d, true)
 	}
-	if err == nil && start.opcode() == opClose {
+	switch {
+	case start.opcode() != opClose:
+	case err == nil:
 		c.setCloseState(closeSent)
+	default:
+		c.forgetClose()
 	}
 	return err
 }

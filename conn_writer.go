@@ -313,7 +313,11 @@ func (w *messageWriter) sendFragment(last bool, p []byte) (taken int, err error)
 // count has the message counted, once its last frame went out. The caller leads.
 func (w *messageWriter) count(start frameStart, size int, err error) {
 	w.size += size
-	if err == nil && start.fin() && !w.control {
+	switch {
+	case err != nil || !start.fin():
+	case w.control:
+		w.c.countSent(start.opcode(), 0)
+	default:
 		_ = w.c.countIfSent(nil, w.size)
 	}
 }

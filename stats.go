@@ -10,7 +10,7 @@ type Stats struct {
 	Sent     Traffic // messages whose writes have returned
 
 	PingsReceived uint32
-	PingsSent     uint32 // of the keepalive, Ping and WriteControl
+	PingsSent     uint32 // those of the keepalive too
 
 	// CloseCode is the one of the first close frame, of whichever side: 1005 where that has
 	// none (RFC 6455 §7.1.5), 0 as long as there was no such frame. ClosedByPeer
@@ -37,8 +37,8 @@ func (s Stats) LogValue() slog.Value {
 		slog.Int("close_code", s.CloseCode), slog.Bool("closed_by_peer", s.ClosedByPeer))
 }
 
-// Stats returns what was counted so far. It is zero unless CollectStats of the Upgrader or
-// Dialer was set. It may be called at any time, after Close too.
+// Stats returns what was counted so far. It is zero unless CollectStats or Keepalive of the Upgrader
+// or Dialer was set. It may be called at any time, after Close too.
 func (c *Conn) Stats() Stats {
 	m := c.monitor
 	if m == nil {

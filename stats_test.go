@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -178,5 +179,43 @@ func TestStatsAreReadable(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, _ *peer) {
 		require.NoError(t, c.WriteMessage(TextMessage, nil))
 		require.Zero(t, c.Stats(), "nothing is counted unless it was asked for")
+	})
+}
+
+func TestStatsOfWhatCameWithTheHandshake(t *testing.T) {
+	checkBuffers(t)
+	synctest.Test(t, func(t *testing.T) {
+		frame := wireFrame(finText, true, "early")
+		c, p := mode{server: true, raw: true}.openWith(t, connOptions{collectStats: true, buffered: frame})
+		defer p.Close()
+		defer c.Close()
+		_, _, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, Traffic{1, 5, int64(len(frame))}, c.Stats().Received)
+	})
+}
+
+func TestStatsOfACloseFrameThatWasNotSent(t *testing.T) {
+	eachConnWith(t, counted, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		wantTimeout(t, c.WriteControl(CloseMessage, FormatCloseMessage(4000, ""), time.Now().Add(time.Second)))
+		p.unblockWrites()
+		require.Zero(t, c.Stats().CloseCode)
+		p.send(p.frame(finClose, closePayload(1001, "")))
+		_, _, err := c.ReadMessage()
+		require.Error(t, err)
+		require.Equal(t, 1001, c.Stats().CloseCode)
+		require.True(t, c.Stats().ClosedByPeer)
+	})
+}
+
+func TestStatsOfPingsOfAWriter(t *testing.T) {
+	eachConnWith(t, counted, func(t *testing.T, c *Conn, p *peer) {
+		w, err := c.NextWriter(PingMessage)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		p.want("a ping", finPing, "")
+		require.EqualValues(t, 1, c.Stats().PingsSent)
+		require.Zero(t, c.Stats().Sent.Messages)
 	})
 }
