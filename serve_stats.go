@@ -12,6 +12,10 @@ type ServerStats struct {
 	// The sums of all connections' Stats, of those that have ended too.
 	Received, Sent           Traffic
 	PingsReceived, PingsSent int64
+
+	// What the SendQueues of the open connections hold, and what those of all have dropped.
+	QueuedMessages, QueuedBytes int64
+	DroppedMessages             int64
 }
 
 // Stats returns the counts as they are. It looks at every open connection.
@@ -28,7 +32,10 @@ func (s *connSet) stats() ServerStats {
 	sum := s.past
 	sum.Open = len(s.open)
 	for c := range s.open {
-		sum.add(c.Stats())
+		s := c.Stats()
+		sum.add(s)
+		sum.QueuedMessages += int64(s.QueuedMessages)
+		sum.QueuedBytes += int64(s.QueuedBytes)
 	}
 	return sum
 }
@@ -39,6 +46,7 @@ func (s *ServerStats) add(c Stats) {
 	s.Sent.add(c.Sent)
 	s.PingsReceived += int64(c.PingsReceived)
 	s.PingsSent += int64(c.PingsSent)
+	s.DroppedMessages += c.DroppedMessages
 }
 
 func (t *Traffic) add(more Traffic) {
@@ -53,5 +61,7 @@ func (s ServerStats) LogValue() slog.Value {
 		slog.Int("open", s.Open), slog.Int64("accepted", s.Accepted), slog.Int64("refused", s.Refused),
 		slog.Any("received", s.Received), slog.Any("sent", s.Sent),
 		slog.Int64("pings_received", s.PingsReceived), slog.Int64("pings_sent", s.PingsSent),
+		slog.Int64("queued_messages", s.QueuedMessages), slog.Int64("queued_bytes", s.QueuedBytes),
+		slog.Int64("dropped_messages", s.DroppedMessages),
 	)
 }

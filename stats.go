@@ -18,6 +18,12 @@ type Stats struct {
 	// the code is 1006.
 	CloseCode    int
 	ClosedByPeer bool
+
+	// What the connection's SendQueue has taken and not sent, and what it has dropped, ever. These
+	// are there without CollectStats.
+	QueuedMessages  int
+	QueuedBytes     int // of payload
+	DroppedMessages int64
 }
 
 // Traffic is what went one way.
@@ -34,12 +40,21 @@ func (t Traffic) LogValue() slog.Value {
 func (s Stats) LogValue() slog.Value {
 	return slog.GroupValue(slog.Any("received", s.Received), slog.Any("sent", s.Sent),
 		slog.Uint64("pings_received", uint64(s.PingsReceived)), slog.Uint64("pings_sent", uint64(s.PingsSent)),
-		slog.Int("close_code", s.CloseCode), slog.Bool("closed_by_peer", s.ClosedByPeer))
+		slog.Int("close_code", s.CloseCode), slog.Bool("closed_by_peer", s.ClosedByPeer),
+		slog.Int("queued_messages", s.QueuedMessages), slog.Int("queued_bytes", s.QueuedBytes),
+		slog.Int64("dropped_messages", s.DroppedMessages))
 }
 
-// Stats returns what was counted so far. It is zero unless CollectStats or Keepalive of the Upgrader
-// or Dialer was set. It may be called at any time, after Close too.
+// Stats returns what was counted so far. Unless CollectStats or Keepalive of the Upgrader
+// or Dialer was set, that is no more than what a SendQueue counts. It may be called at any time, after Close too.
 func (c *Conn) Stats() Stats {
+	s := c.counted()
+	s.QueuedMessages, s.QueuedBytes, s.DroppedMessages = c.sendQueue().Depth()
+	return s
+}
+
+// counted is Stats without the queue.
+func (c *Conn) counted() Stats {
 	m := c.monitor
 	if m == nil {
 		return Stats{}

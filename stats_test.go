@@ -219,3 +219,25 @@ func TestStatsOfPingsOfAWriter(t *testing.T) {
 		require.Zero(t, c.Stats().Sent.Messages)
 	})
 }
+
+func TestStatsOfAQueue(t *testing.T) {
+	eachConnWith(t, counted, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(0)
+		q := NewSendQueue(c, QueueLimits{Messages: 2, WhenFull: QueueDropOldest})
+		for range 6 {
+			require.NoError(t, q.Send(t.Context(), TextMessage, []byte(ascii(100))))
+		}
+		synctest.Wait()
+		s := c.Stats()
+		require.Equal(t, []int{3, 300}, []int{s.QueuedMessages, s.QueuedBytes}, "one is being sent and two wait")
+		require.EqualValues(t, 3, s.DroppedMessages)
+		require.Zero(t, s.Sent)
+		p.unblockWrites()
+		require.NoError(t, q.Flush(t.Context()))
+		s = c.Stats()
+		require.Zero(t, s.QueuedMessages)
+		require.Zero(t, s.QueuedBytes)
+		require.EqualValues(t, 3, s.DroppedMessages)
+		require.Equal(t, Traffic{3, 300, int64(p.Buffered())}, s.Sent)
+	})
+}
