@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 	"unsafe"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 )
@@ -59,6 +60,8 @@ func (q *SendQueue) sendText(message string) error {
 }
 
 func TestSendQueueSendsAtOnce(t *testing.T) {
+	large, err := NewPreparedMessage(BinaryMessage, []byte(ascii(300_000)))
+	require.NoError(t, err)
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		before := onLoan.Load()
 		q := NewSendQueue(c, QueueLimits{})
@@ -72,6 +75,14 @@ func TestSendQueueSendsAtOnce(t *testing.T) {
 		}
 		require.NoError(t, q.Send(background, PingMessage, []byte("x")))
 		p.want("a control frame", finPing, "x")
+		synctest.Wait()
+		p.ours.Out().SetBuffer(1 << 20)
+		require.NoError(t, q.SendPrepared(background, large))
+		if c.transport.seam.raw() && c.server {
+			require.Equal(t, len(wireFrame(finBinary, false, ascii(300_000))), p.Buffered(), "whatever its size")
+			require.False(t, q.sending)
+		}
+		p.want("a large one", finBinary, ascii(300_000))
 		q.wantIdle(t)
 		wantNothingKept(t, c)
 		require.Equal(t, before, onLoan.Load())
@@ -232,6 +243,28 @@ func TestSendQueueMemory(t *testing.T) {
 			p.want("in order", finText, strconv.Itoa(i))
 		}
 		q.wantIdle(t)
+	})
+}
+
+// What went out is not kept by what waits behind it.
+func TestSendQueueForgetsWhatWasSent(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		q := stalled(t, c, p, QueueLimits{})
+		gone := func() weak.Pointer[PreparedMessage] {
+			pm, err := NewPreparedMessage(TextMessage, []byte(ascii(1000)))
+			require.NoError(t, err)
+			require.NoError(t, q.SendPrepared(background, pm))
+			return weak.Make(pm)
+		}()
+		for range 3 {
+			require.NoError(t, q.sendText(ascii(60_000)))
+		}
+		p.ours.Out().SetBuffer(70_000) // the first ones
+		synctest.Wait()
+		messages, _, _ := q.Depth()
+		require.NotZero(t, messages)
+		runtime.GC()
+		require.True(t, gone.Value() == nil)
 	})
 }
 
