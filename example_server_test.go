@@ -98,7 +98,7 @@ func ExampleServer_Stats() {
 	}
 	expvar.Publish("websocket", expvar.Func(func() any { return endpoint.Stats() }))
 	fmt.Println(expvar.Get("websocket"))
-	// Output: {"Open":0,"Accepted":0,"Refused":0,"Received":{"Messages":0,"PayloadBytes":0,"WireBytes":0},"Sent":{"Messages":0,"PayloadBytes":0,"WireBytes":0},"PingsReceived":0,"PingsSent":0}
+	// Output: {"Open":0,"Accepted":0,"Refused":0,"Received":{"Messages":0,"PayloadBytes":0,"WireBytes":0},"Sent":{"Messages":0,"PayloadBytes":0,"WireBytes":0},"PingsReceived":0,"PingsSent":0,"QueuedMessages":0,"QueuedBytes":0,"DroppedMessages":0}
 }
 
 // echo serves a connection until its end.

@@ -27,7 +27,8 @@ const (
 // hold beside it. A transport that has no deadlines is closed instead.
 // For the rest writes do not matter: each has its own timeout.
 //
-// The fields must not be changed once the first connection has it. A Keepalive must not be copied.
+// The fields must not be changed once the first connection has it. A Keepalive must not be copied. It
+// holds its connections until they are closed or nothing can be read from them any more.
 type Keepalive struct {
 	// Interval is how long a peer may be silent before it is sent a ping. Zero or less
 	// means 20 seconds. It is kept to an eighth of the shorter of the two

@@ -396,33 +396,34 @@ func TestServerStats(t *testing.T) {
 func TestServerStatsAdd(t *testing.T) {
 	c := Stats{
 		Received: Traffic{1, 2, 3}, Sent: Traffic{4, 5, 6}, PingsReceived: 1<<32 - 1, PingsSent: 8,
-		CloseCode: 1000, ClosedByPeer: true,
+		CloseCode: 1000, ClosedByPeer: true, QueuedMessages: 12, QueuedBytes: 13, DroppedMessages: 14,
 	}
 	var sum ServerStats
 	sum.add(c)
 	sum.add(c)
 	require.Equal(t, ServerStats{
-		Received: Traffic{2, 4, 6}, Sent: Traffic{8, 10, 12}, PingsReceived: 1<<33 - 2, PingsSent: 16,
+		Received: Traffic{2, 4, 6}, Sent: Traffic{8, 10, 12}, PingsReceived: 1<<33 - 2, PingsSent: 16, DroppedMessages: 28,
 	}, sum)
 }
 
 func TestServerStatsForms(t *testing.T) {
 	stats := ServerStats{
 		Open: 1, Accepted: 2, Refused: 3,
-		Received: Traffic{4, 5, 6}, Sent: Traffic{7, 8, 9}, PingsReceived: 10, PingsSent: 11,
+		Received: Traffic{4, 5, 6}, Sent: Traffic{7, 8, 9}, PingsReceived: 10, PingsSent: 11, QueuedMessages: 12, QueuedBytes: 13, DroppedMessages: 14,
 	}
 	text, err := json.Marshal(stats)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"Open":1,"Accepted":2,"Refused":3,
 		"Received":{"Messages":4,"PayloadBytes":5,"WireBytes":6},"Sent":{"Messages":7,"PayloadBytes":8,"WireBytes":9},
-		"PingsReceived":10,"PingsSent":11}`, string(text))
+		"PingsReceived":10,"PingsSent":11,"QueuedMessages":12,"QueuedBytes":13,"DroppedMessages":14}`, string(text))
 
 	var logged strings.Builder
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("now", "server", stats)
 	require.Contains(t, logged.String(), "server.open=1 server.accepted=2 server.refused=3 "+
 		"server.received.messages=4 server.received.payload_bytes=5 server.received.wire_bytes=6 "+
 		"server.sent.messages=7 server.sent.payload_bytes=8 server.sent.wire_bytes=9 "+
-		"server.pings_received=10 server.pings_sent=11\n")
+		"server.pings_received=10 server.pings_sent=11 "+
+		"server.queued_messages=12 server.queued_bytes=13 server.dropped_messages=14\n")
 }
 
 // Stats, Conns, Shutdown and Close may be called while connections come and go.
