@@ -80,6 +80,7 @@ func ExampleServer_Stats() {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	endpoint := &websocket.Server{
 		Upgrader: &websocket.Upgrader{
+			CollectStats: true,
 			Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
 				logger.Warn("refused", "client", r.RemoteAddr, "status", status, "reason", reason)
 				http.Error(w, http.StatusText(status), status)

@@ -54,7 +54,8 @@ type Server struct {
 	OnOpen func(c *Conn)
 
 	// OnClose, if not nil, is called with each connection when it is closed and the
-	// function that served it has returned, with the last of its Stats.
+	// function that served it has returned, with the last of its Stats, which are counted if
+	// the Upgrader's CollectStats is set.
 	OnClose func(c *Conn, stats Stats)
 
 	// OnError, if not nil, is called with a *[PanicError] when OnOpen, or the function that
@@ -97,7 +98,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Upgrader != nil {
 		u = *s.Upgrader
 	}
-	u.CollectStats = true
 	key, no := u.judge(r)
 	client := ""
 	if no == nil {

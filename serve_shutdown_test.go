@@ -360,7 +360,7 @@ func TestServerConns(t *testing.T) {
 func TestServerStats(t *testing.T) {
 	checkBuffers(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{Accept: srvAccept(srvEcho)}
+		s := &Server{Accept: srvAccept(srvEcho), Upgrader: &Upgrader{CollectStats: true}}
 		l := srvServe(t, s)
 		const conns = 10
 		var messages, payload int64

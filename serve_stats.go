@@ -9,7 +9,8 @@ type ServerStats struct {
 	Accepted int64 // connections so far
 	Refused  int64 // requests so far that did not become connections
 
-	// The sums of all connections' Stats, of those that have ended too.
+	// The sums of all connections' Stats, of those that have ended too, if the Upgrader's
+	// CollectStats is set.
 	Received, Sent           Traffic
 	PingsReceived, PingsSent int64
 

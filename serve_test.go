@@ -238,7 +238,7 @@ func TestServerHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
 		var opened *Conn
-		s := &Server{}
+		s := &Server{Upgrader: &Upgrader{CollectStats: true}}
 		s.OnOpen = func(c *Conn) {
 			said, opened = append(said, "open"), c
 			require.Equal(t, 1, s.Stats().Open)
