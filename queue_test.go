@@ -775,6 +775,28 @@ func TestSendQueueCompresses(t *testing.T) {
 	})
 }
 
+// A message that is corked is one that later ones refer to, and is counted.
+func TestSendQueueCorksCompressedMessages(t *testing.T) {
+	eachCompressed(t, takeover12, func(t *testing.T, c *Conn, p *peer, z *flatePeer) {
+		c.monitor = new(monitor)
+		q := NewSendQueue(c, QueueLimits{})
+		p.send(p.frame(finText, "one"), p.frame(finText, "two"))
+		_, _, err := c.ReadMessage()
+		require.NoError(t, err)
+		for i := range 5 {
+			require.NoError(t, q.sendText(similar(i, 500)))
+		}
+		_, _, err = c.ReadMessage()
+		require.NoError(t, err)
+		require.NoError(t, q.sendText(similar(5, 500)))
+		for i := range 6 {
+			p.wantMessage("in order", z, similar(i, 500), true)
+		}
+		q.wantIdle(t)
+		require.EqualValues(t, 6, c.Stats().Sent.Messages)
+	})
+}
+
 func TestSendQueueRefusesWhatWriteMessageDoes(t *testing.T) {
 	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
 		q := NewSendQueue(c, QueueLimits{})
