@@ -436,8 +436,9 @@ func methodsAgainstMethods(t *testing.T, seed uint64) {
 	}
 	ending := func(r *rand.Rand) context.Context {
 		ctx, cancel := context.WithCancel(t.Context())
+		steps := r.IntN(50)
 		go func() {
-			for range r.IntN(50) {
+			for range steps {
 				runtime.Gosched()
 			}
 			cancel()
