@@ -1,6 +1,9 @@
 package websocket
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // startFrame sends a control frame and waits for nothing: what the transport does not take at
 // once, or who has the write half, a goroutine waits for. done is called when the frame has gone out,
@@ -14,7 +17,7 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 		go func() {
 			defer c.recoverWrite()
 			defer done()
-			_ = c.writeFrame(whole(op), slices.Clone(payload), len(payload), writeDeadline{})
+			_ = c.writeFrame(whole(op), slices.Clone(payload), len(payload), c.startDeadline())
 		}()
 		return
 	}
@@ -35,13 +38,22 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 		defer c.recoverWrite()
 		defer done()
 		defer c.follow()
-		switch err := c.sendBoth(nil, frame[n:], writeDeadline{}, n > 0); {
+		switch err := c.sendBoth(nil, frame[n:], c.startDeadline(), n > 0); {
 		case err == nil:
 			c.started(op)
 		case op == opClose:
 			c.forgetClose()
 		}
 	}()
+}
+
+// startDeadline is WriteTimeout's. That of SetWriteDeadline was meant for the program's last write, and
+// has mostly passed.
+func (c *Conn) startDeadline() writeDeadline {
+	if c.writeTimeout == 0 {
+		return writeDeadline{own: true}
+	}
+	return deadlineIn(time.Duration(c.writeTimeout) * time.Millisecond)
 }
 
 // started is called when a frame of startFrame has gone out, by who leads.

@@ -50,3 +50,27 @@ func TestStartFrameOfAStuckTransport(t *testing.T) {
 		p.want("the next message", finText, "next")
 	})
 }
+
+// A deadline that the program has set for a write of its own, which may be long ago, is none for
+// what goes out by itself.
+func TestStartFrameBehindAPassedDeadline(t *testing.T) {
+	for _, timeout := range []time.Duration{0, -1} {
+		options := func() connOptions { return connOptions{writeTimeout: timeout} }
+		eachConnWith(t, options, func(t *testing.T, c *Conn, p *peer) {
+			require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("in time")))
+			p.want("the program's", finText, "in time")
+			time.Sleep(time.Minute)
+			c.startFrame(opPing, []byte("at once"), func() {})
+			p.want("the half is free", finPing, "at once")
+
+			p.blockWrites(3)
+			c.startFrame(opPing, []byte("later"), func() {})
+			synctest.Wait()
+			p.unblockWrites()
+			p.want("the transport was not ready", finPing, "later")
+			c.startClose(CloseGoingAway, "bye")
+			p.want("goodbye", finClose, closePayload(1001, "bye"))
+		})
+	}
+}

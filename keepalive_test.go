@@ -381,3 +381,15 @@ func TestKeepaliveOfTransportsThatPanic(t *testing.T) {
 		require.Equal(t, ErrKeepaliveTimeout, <-reading(c))
 	})
 }
+
+// A program that has set a deadline for its last write, long ago, is kept alive all the same.
+func TestKeepaliveBehindAPassedWriteDeadline(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
+		end := reading(c)
+		pings := answerPings(p)
+		time.Sleep(time.Hour)
+		require.Empty(t, end, "the peer is alive")
+		require.InDelta(t, 360, pings.Load(), 20)
+	})
+}

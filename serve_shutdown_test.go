@@ -226,6 +226,29 @@ func TestServerShutdownMoreThanOnce(t *testing.T) {
 	})
 }
 
+// Those are told, too, whose programs set a deadline for each write, of which the last has
+// long passed.
+func TestServerShutdownBehindAPassedWriteDeadline(t *testing.T) {
+	checkBuffers(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Accept: srvAccept(func(c *Conn) {
+			if err := c.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Error(err)
+			}
+			srvEcho(c)
+		})}
+		c := srvServe(t, s).open(t)
+		time.Sleep(time.Hour) // of the bubble
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var told sync.WaitGroup
+		told.Go(func() { srvEnds(t, c, CloseGoingAway) })
+		require.NoError(t, s.Shutdown(ctx))
+		told.Wait()
+		srvEmpty(t, s)
+	})
+}
+
 // http.Server begins it, and both are waited for.
 func TestServerRegisterOnShutdown(t *testing.T) {
 	checkBuffers(t)
