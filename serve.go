@@ -98,23 +98,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Upgrader != nil {
 		u = *s.Upgrader
 	}
+	client, admitted, handedOver := "", false, false
+	defer func() {
+		if handedOver {
+			return
+		}
+		if r.ProtoMajor <= 1 { // a middleware may answer for a hook that has panicked
+			w.Header().Set("Connection", "close")
+		}
+		s.conns.countRefusal()
+		if admitted {
+			s.conns.leave(nil, client)
+		}
+	}()
 	key, no := u.judge(r)
-	client := ""
 	if no == nil {
 		client, no = s.admit(r)
 	}
 	if no != nil {
-		s.conns.countRefusal()
 		_ = u.refuse(w, r, no)
 		return
 	}
-	handedOver := false
-	defer func() {
-		if !handedOver {
-			s.conns.countRefusal()
-			s.conns.leave(nil, client)
-		}
-	}()
+	admitted = true
 	accepting := &acceptWriter{ResponseWriter: w}
 	serve := s.Accept(accepting, r)
 	switch {

@@ -477,6 +477,49 @@ func TestServerAcceptPanics(t *testing.T) {
 	srvEmpty(t, s)
 }
 
+// A middleware may answer for a hook that has panicked. That is a refusal like any other:
+// what the client has sent behind its request is not taken for another one.
+func TestServerPanicsBehindAMiddleware(t *testing.T) {
+	panics := func() { panic(errHandler) }
+	for name, s := range map[string]*Server{
+		"CheckOrigin":   {Upgrader: &Upgrader{CheckOrigin: func(*http.Request) bool { panics(); return true }}},
+		"ClientAddress": {MaxConnsPerClient: 1, ClientAddress: func(*http.Request) string { panics(); return "" }},
+		"Accept":        {Accept: func(http.ResponseWriter, *http.Request) func(*Conn) { panics(); return nil }},
+		"Accept, which wanted the connection kept": {Accept: func(w http.ResponseWriter, _ *http.Request) func(*Conn) {
+			w.Header().Set("Connection", "keep-alive")
+			panics()
+			return nil
+		}},
+		"Error": {
+			Accept: func(http.ResponseWriter, *http.Request) func(*Conn) { return nil },
+			Upgrader: &Upgrader{Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
+				w.Header().Del("Connection")
+				panics()
+			}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if s.Accept == nil {
+				s.Accept = srvAccept(func(*Conn) { t.Error("served") })
+			}
+			synctest.Test(t, func(t *testing.T) {
+				response, body := hsRefused(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() {
+						if v := recover(); v != nil {
+							http.Error(w, "sorry", http.StatusInternalServerError)
+						}
+					}()
+					s.ServeHTTP(w, r)
+				}), hsRequest(""))
+				require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+				require.Equal(t, "sorry\n", body)
+				require.Equal(t, ServerStats{Refused: 1}, s.Stats())
+				srvEmpty(t, s)
+			})
+		})
+	}
+}
+
 // Over sockets, in the clear and by TLS, with all at the same time.
 func TestServerOverRealTransports(t *testing.T) {
 	for _, overTLS := range []bool{false, true} {
