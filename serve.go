@@ -140,7 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case serverLeaving:
 		c.startClose(CloseGoingAway, "")
 	case serverClosed:
-		_ = c.Close()
+		c.cut()
 	}
 	handedOver = true
 	go s.serve(c, client, serve)

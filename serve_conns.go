@@ -169,11 +169,16 @@ func (s *Server) Close() {
 	}
 	conns, _ := s.conns.end(serverClosed)
 	for _, c := range conns {
-		go func() {
-			defer c.recoverWrite() // of a panic of the program's transport
-			_ = c.Close()
-		}()
+		c.cut()
 	}
+}
+
+// cut closes a connection and waits for nothing.
+func (c *Conn) cut() {
+	go func() {
+		defer c.recoverWrite() // of a panic of the program's transport
+		_ = c.Close()
+	}()
 }
 
 // Conns returns the connections that are open when the loop over it begins, in no

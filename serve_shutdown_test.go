@@ -194,6 +194,38 @@ func TestServerUpgradeAfterShutdown(t *testing.T) {
 	})
 }
 
+// The transport of a connection that came too late may take its time to close, or panic: the
+// HTTP handler does not wait for it, and nothing stays counted.
+func TestServerCutsWhoComesTooLate(t *testing.T) {
+	var wait chan struct{}
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"slow":   func(c net.Conn) net.Conn { return slowConn{c, wait} },
+		"panics": func(c net.Conn) net.Conn { return unclosableConn{c} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkBuffers(t)
+			synctest.Test(t, func(t *testing.T) {
+				wait = make(chan struct{})
+				closed := 0
+				s := &Server{OnClose: func(*Conn, Stats) { closed++ }, OnError: func(*Conn, error) {}}
+				s.Accept = func(http.ResponseWriter, *http.Request) func(*Conn) {
+					s.Close()
+					return srvEcho
+				}
+				client, server := testnet.Pipe()
+				s.ServeHTTP(hsHijacker{ResponseWriter: httptest.NewRecorder(), conn: wrap(server)}, hsParse(t, hsRequest("")))
+				close(wait)
+				require.NoError(t, s.Shutdown(t.Context()))
+				require.Equal(t, 1, closed)
+				require.EqualValues(t, 1, s.Stats().Accepted)
+				require.Zero(t, s.Stats().Refused)
+				srvEmpty(t, s)
+				require.NoError(t, client.Close())
+			})
+		})
+	}
+}
+
 // Shutdown may be called again, and at the same time; each call has its own context.
 func TestServerShutdownMoreThanOnce(t *testing.T) {
 	checkBuffers(t)
