@@ -58,8 +58,8 @@ type Server struct {
 	// the Upgrader's CollectStats is set.
 	OnClose func(c *Conn, stats Stats)
 
-	// OnError, if not nil, is called with a *[PanicError] when OnOpen, or the function that
-	// serves the connection, has panicked, before OnClose. Without it that panic ends
+	// OnError, if not nil, is called with a *[PanicError] when OnOpen, the function that
+	// serves the connection, or the transport at its end, has panicked, before OnClose. Without it that panic ends
 	// the program, as others do. It is called, too, with the error of the transport
 	// when a handshake could not be sent: OnOpen and OnClose never see that connection.
 	// The connection is closed. Requests that are refused are seen by Upgrader.Error.
@@ -225,11 +225,29 @@ func (s *Server) end(c *Conn, client string, returned *bool) {
 		}
 	}
 	defer s.conns.leave(c, client)
-	_ = c.CloseContext(context.Background(), code, "") // for closeWait at most
+	if s.OnClose != nil {
+		defer func() { s.OnClose(c, c.Stats()) }() // whatever OnError does
+	}
+	if panicked := s.sayGoodbye(c, code); failure == nil {
+		failure = panicked
+	}
 	if failure != nil {
 		s.OnError(c, failure)
 	}
-	if s.OnClose != nil {
-		s.OnClose(c, c.Stats())
+}
+
+// sayGoodbye closes a connection. If its transport panics, and somebody is to hear of
+// that, it is returned.
+func (s *Server) sayGoodbye(c *Conn, code int) (failure error) {
+	if s.OnError != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				failure = &PanicError{Value: v, Stack: debug.Stack()}
+				defer ignorePanic() // which may be another one
+				_ = c.Close()
+			}
+		}()
 	}
+	_ = c.CloseContext(context.Background(), code, "") // for closeWait at most
+	return nil
 }

@@ -467,6 +467,64 @@ func TestServerHookPanics(t *testing.T) {
 	}
 }
 
+// A transport that panics when a connection ends is the end of that connection alone, too.
+func TestServerTransportPanics(t *testing.T) {
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"in Close": func(c net.Conn) net.Conn { return unclosableConn{c} },
+		"in Write": func(c net.Conn) net.Conn { return &panickingConn{Conn: c, armed: true} },
+	} {
+		for _, before := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+					c.replaceTransport(wrap(p.ours))
+					var said []any
+					s := &Server{
+						OnError: func(_ *Conn, err error) {
+							require.IsType(t, &PanicError{}, err)
+							said = append(said, err.(*PanicError).Value)
+						},
+						OnClose: func(*Conn, Stats) { said = append(said, "closed") },
+					}
+					require.Nil(t, s.conns.enter("", 0, 0))
+					s.conns.add(c)
+					require.NoError(t, p.Conn.Close())
+					s.serve(c, "", func(*Conn) {
+						if before {
+							panic("served")
+						}
+					})
+					first := map[string]any{"in Close": errHandler, "in Write": "transport"}[name]
+					if before {
+						first = "served"
+					}
+					require.Equal(t, []any{first, "closed"}, said)
+					synctest.Wait()
+					require.True(t, p.ours.Closed())
+					srvEmpty(t, s)
+				})
+			})
+		}
+	}
+}
+
+// A test that fails in OnError ends the goroutine, and OnClose is called all the same.
+func TestServerGoexitInOnError(t *testing.T) {
+	serverConn(t, func(t *testing.T, c *Conn, p *peer) {
+		closed := make(chan struct{})
+		s := &Server{
+			OnError: func(*Conn, error) { runtime.Goexit() },
+			OnClose: func(*Conn, Stats) { close(closed) },
+		}
+		require.Nil(t, s.conns.enter("", 0, 0))
+		s.conns.add(c)
+		require.NoError(t, p.Conn.Close())
+		go s.serve(c, "", func(*Conn) { srvPanics() })
+		<-closed
+		require.NoError(t, s.Shutdown(t.Context()))
+		srvEmpty(t, s)
+	})
+}
+
 // Accept's own panic is net/http's to deal with, and leaves nothing counted.
 func TestServerAcceptPanics(t *testing.T) {
 	s := &Server{MaxConnsPerClient: 1, Accept: func(http.ResponseWriter, *http.Request) func(*Conn) { panic(errHandler) }}
