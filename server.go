@@ -161,10 +161,13 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, key string, r
 	})
 	buf := bufpool.Get(bufpool.Size)
 	defer bufpool.Put(buf)
+	err = errTransportPanicked
+	defer func() {
+		if err != nil {
+			_ = c.Close()
+		}
+	}()
 	err = u.respond(c.transport, appendResponse(buf.Data[:0], key, subprotocol, extensions, responseHeader))
-	if err != nil {
-		_ = c.Close()
-	}
 	return c, err
 }
 

@@ -286,3 +286,18 @@ func TestUpgradeWithoutDeadlines(t *testing.T) {
 	hsExpect(t, ws, "hello")
 	require.NoError(t, ws.Close())
 }
+
+// A transport that panics while the handshake is sent is closed, and nothing keeps the connection.
+func TestUpgradeOverATransportThatPanics(t *testing.T) {
+	checkBuffers(t)
+	client, server := testnet.Pipe()
+	defer func() { _ = client.Close() }()
+	k := &Keepalive{}
+	u := &Upgrader{Keepalive: k}
+	w := hsHijacker{conn: &panickingConn{Conn: server, armed: true}}
+	require.PanicsWithValue(t, "transport", func() { _, _ = u.Upgrade(w, hsParse(t, hsRequest("")), nil) })
+	require.True(t, server.Closed())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	require.Zero(t, k.conns)
+}
