@@ -241,8 +241,9 @@ func (d *Dialer) attempt(ctx context.Context, hs *clientHandshake) (*Conn, *http
 func closeOnEnd(ctx context.Context, conn net.Conn) (stop func() bool) {
 	lowest := belowTLS(conn)
 	return context.AfterFunc(ctx, func() {
-		_ = lowest.SetDeadline(time.Unix(1, 0))
-		_ = lowest.Close()
+		defer ignorePanic()
+		defer func() { _ = lowest.Close() }()
+		_ = lowest.SetDeadline(aLongTimeAgo)
 	})
 }
 

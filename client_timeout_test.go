@@ -241,6 +241,44 @@ func TestDialEndsInTimeWithoutDeadlines(t *testing.T) {
 	}
 }
 
+// An hsExplosive connection panics where it is told of a deadline.
+type hsExplosive struct{ net.Conn }
+
+func (hsExplosive) SetDeadline(time.Time) error { panic(errHandler) }
+
+// A transport that panics in a goroutine that the program knows nothing of does not end the
+// process, and the dial ends in time.
+func TestDialEndsInTimeOverTransportsThatPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &Dialer{HandshakeTimeout: time.Second}
+		p := hsMeet(t, d, nil)
+		meet := d.NetDialContext
+		d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := meet(ctx, network, addr)
+			return hsExplosive{c}, err
+		}
+		start := time.Now()
+		_, _, err := d.Dial(hsURL, nil)
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, time.Second, time.Since(start))
+		synctest.Wait()
+		require.True(t, p.client.Closed())
+	})
+	synctest.Test(t, func(t *testing.T) { // a connection that comes too late
+		client, server := testnet.Pipe()
+		defer func() { _ = server.Close() }()
+		d := &Dialer{HandshakeTimeout: time.Second, NetDial: func(string, string) (net.Conn, error) {
+			time.Sleep(time.Minute) // of the bubble
+			return unclosableConn{client}, nil
+		}}
+		_, _, err := d.Dial(hsURL, nil)
+		require.Equal(t, context.DeadlineExceeded, err)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.True(t, client.Closed())
+	})
+}
+
 // Once the dial has returned, neither its context nor HandshakeTimeout, nor a
 // deadline that the dial function left, has a say.
 func TestContextEndsWithTheDial(t *testing.T) {

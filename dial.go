@@ -173,6 +173,7 @@ func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn,
 		return r.conn, r.err
 	case <-ctx.Done():
 		go func() {
+			defer ignorePanic()
 			if r := <-done; r.conn != nil {
 				_ = r.conn.Close()
 			}
