@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,32 @@ func TestDialErrors(t *testing.T) {
 					require.Nil(t, response)
 					require.True(t, p.client.Closed())
 				})
+			})
+		}
+	}
+}
+
+// The bytes of the server, or of the proxy, may end while TLS begins.
+func TestDialErrorsOfTLS(t *testing.T) {
+	for _, raw := range []string{"", "\x16\x03\x03\x00", "\x16\x03\x03\x00\x10\x02\x00"} {
+		for through, reason := range map[string]string{"": DialCut, "https://proxy.example": DialProxy} {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := testnet.Pipe()
+				d := &Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+					_, err := io.WriteString(server, raw)
+					require.NoError(t, err)
+					require.NoError(t, server.CloseWrite())
+					return client, nil
+				}}
+				if through != "" {
+					d.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(through) }
+				}
+				_, response, err := d.Dial("wss://server.example/", nil)
+				requireDialError(t, reason, err)
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				require.Nil(t, response)
+				require.True(t, client.Closed())
+				require.NoError(t, server.Close())
 			})
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http/httptrace"
 	"net/url"
@@ -14,6 +16,7 @@ import (
 
 var (
 	errNoNetConn = errors.New("websocket: the dial function returned neither a connection nor an error")
+	errTLSEnd    = &DialError{DialCut, fmt.Errorf("websocket: the server closed the connection during the TLS handshake: %w", io.ErrUnexpectedEOF)}
 	errALPN      = &DialError{DialProtocol, errors.New("websocket: TLS was negotiated for HTTP/2, which has no upgrade: NetDialTLSContext must not offer h2")}
 )
 
@@ -93,7 +96,7 @@ func (d *Dialer) connect(ctx context.Context, hs *clientHandshake) (net.Conn, er
 		conn, err = dialed(d.dial(ctx, network, address))
 	}
 	if err == nil && overTLS {
-		conn, err = startTLS(ctx, conn, d.tlsConfig(address), trace)
+		conn, err = startTLS(ctx, conn, d.tlsConfig(address), trace, errTLSEnd)
 	}
 	return conn, err
 }
@@ -197,8 +200,9 @@ func (d *Dialer) tlsConfig(address string) *tls.Config {
 	return config
 }
 
-// startTLS does the TLS handshake on conn, or closes it.
-func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *httptrace.ClientTrace) (net.Conn, error) {
+// startTLS does the TLS handshake on conn, or closes it. ended is the error if the peer ends
+// the stream, of which crypto/tls says no more than io.EOF.
+func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *httptrace.ClientTrace, ended error) (net.Conn, error) {
 	tlsConn := tls.Client(conn, config)
 	stop := closeOnEnd(ctx, conn) // and on a panic of the program's hooks, which ends the context
 	if trace != nil && trace.TLSHandshakeStart != nil {
@@ -207,6 +211,9 @@ func startTLS(ctx context.Context, conn net.Conn, config *tls.Config, trace *htt
 	err := tlsConn.HandshakeContext(ctx)
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(tlsConn.ConnectionState(), err)
+	}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = ended
 	}
 	if err != nil {
 		_ = conn.Close() // no longer than the context lasts

@@ -116,7 +116,7 @@ var fileLayers = map[string]struct {
 		[]string{"bufio", "bytes", "context", "encoding/base64", "errors", "fmt", "io", "net", "net/http", "net/netip",
 			"net/textproto", "net/url", "strings", "golang.org/x/net/proxy"}},
 	"dial.go": {layer{never: []string{"Upgrader", "checkRequest", "hijack"}},
-		[]string{"context", "crypto/tls", "errors", "net", "net/http/httptrace", "net/url", "slices",
+		[]string{"context", "crypto/tls", "errors", "fmt", "io", "net", "net/http/httptrace", "net/url", "slices",
 			"golang.org/x/net/http/httpguts"}},
 }
 

@@ -107,7 +107,7 @@ func (d *Dialer) dialProxy(ctx context.Context, through *url.URL) (net.Conn, err
 	config.ServerName, _, _ = net.SplitHostPort(address) // the user's is the server's
 	config.EncryptedClientHelloConfigList = nil          // so are these keys
 	config.NextProtos = nil
-	return startTLS(ctx, conn, config, nil)
+	return startTLS(ctx, conn, config, nil, errProxyEnd)
 }
 
 // connectThrough asks an HTTP proxy for a tunnel, RFC 9110 §9.3.6.
