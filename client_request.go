@@ -39,6 +39,10 @@ var reservedRequestHeaders = []string{
 	"Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
 }
 
+// framingHeaders tell of a body, which the request does not have. net/http leaves them out in
+// their usual spelling; in others they would have the first frames taken for one.
+var framingHeaders = []string{"Content-Length", "Transfer-Encoding", "Trailer"}
+
 func (d *Dialer) newHandshake(urlStr string, header http.Header) (*clientHandshake, error) {
 	u, socket, err := parseURL(urlStr)
 	if err != nil {
@@ -102,6 +106,10 @@ func (hs *clientHandshake) add(header http.Header) (hasCookie bool, err error) {
 		case slices.Contains(reservedRequestHeaders, canonical),
 			canonical == "Sec-Websocket-Protocol" && len(hs.offered) > 0:
 			return false, badRequest("duplicate header not allowed: %s", name)
+		case slices.Contains(framingHeaders, canonical):
+			continue
+		case canonical == "User-Agent" && name != canonical:
+			fields[canonical] = []string{""} // or net/http sends its own beside it
 		case canonical == "Sec-Websocket-Protocol":
 			name = "Sec-WebSocket-Protocol"
 		case canonical == "Cookie":

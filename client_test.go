@@ -183,6 +183,28 @@ func TestReservedHeaders(t *testing.T) {
 	}
 }
 
+// RFC 9112 §6: a request without a body does not announce one, in whatever spelling; and there is one
+// User-Agent.
+func TestFramingHeaders(t *testing.T) {
+	for _, spell := range []func(string) string{func(s string) string { return s }, strings.ToLower, strings.ToUpper} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &Dialer{}
+			p := hsMeet(t, d, hsSends(hsGood))
+			ws, _, err := d.Dial(hsURL, http.Header{
+				spell("Content-Length"): {"6"}, spell("Transfer-Encoding"): {"chunked"}, spell("Trailer"): {"X"}, spell("User-Agent"): {"test"},
+			})
+			require.NoError(t, err)
+			require.NoError(t, ws.Close())
+			r := hsParse(t, p.request)
+			require.Zero(t, r.ContentLength)
+			require.Empty(t, r.TransferEncoding)
+			require.Empty(t, r.Trailer)
+			require.Equal(t, []string{"test"}, r.Header["User-Agent"])
+			require.Contains(t, p.request, "\r\n"+spell("User-Agent")+": test\r\n")
+		})
+	}
+}
+
 // Without Subprotocols the caller may offer some in the header, and one of them
 // may be chosen.
 func TestSubprotocolsInTheRequestHeader(t *testing.T) {
