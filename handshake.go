@@ -198,8 +198,10 @@ func selectSubprotocol(server, offered []string, response http.Header) string {
 }
 
 // ownResponseHeaders are the ones of the server's opening handshake that are
-// the library's to write.
-var ownResponseHeaders = []string{"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol"}
+// the library's to write, or that must not be there: a 101 has no body (RFC 9110 §8.6, RFC 9112 §6.1).
+var ownResponseHeaders = []string{
+	"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Content-Length", "Transfer-Encoding",
+}
 
 // checkResponseHeader judges what the program wants to add to the server's
 // opening handshake.

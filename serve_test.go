@@ -96,6 +96,26 @@ func TestServerServes(t *testing.T) {
 	})
 }
 
+// RFC 9110 §8.6, RFC 9112 §6.1: what a middleware has set for the body of another response does
+// not announce one behind the handshake.
+func TestServerLeavesOutWhatTellsOfABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Accept: func(w http.ResponseWriter, _ *http.Request) func(*Conn) {
+			w.Header().Set("Content-Length", "5")
+			w.Header()["transfer-encoding"] = []string{"chunked"}
+			w.Header().Set("X-Middleware", "was here")
+			return srvEcho
+		}}
+		conn := srvServe(t, s).dial(t)
+		_, err := io.WriteString(conn, hsRequest(""))
+		require.NoError(t, err)
+		head, _ := hsReadHead(t, conn)
+		require.Contains(t, head, "X-Middleware: was here\r\n")
+		require.NotContains(t, strings.ToLower(head), "content-length")
+		require.NotContains(t, strings.ToLower(head), "transfer-encoding")
+	})
+}
+
 // Accept may choose the subprotocol by the header, as the response header of Upgrade may.
 func TestServerAcceptChoosesTheSubprotocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -87,8 +87,8 @@ type Upgrader struct {
 
 // Upgrade answers the opening handshake in r and returns the connection. The
 // response header may hold what is to be sent beside the handshake's own
-// headers, such as Set-Cookie. Upgrade, Connection and Sec-WebSocket-Accept in it
-// are left out; Sec-WebSocket-Extensions, or an invalid name or value, is refused
+// headers, such as Set-Cookie. Upgrade, Connection, Sec-WebSocket-Accept, Content-Length
+// and Transfer-Encoding in it are left out; Sec-WebSocket-Extensions, or an invalid name or value, is refused
 // with status 500.
 //
 // If the request cannot be upgraded, Upgrade writes a response with an HTTP
