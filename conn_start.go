@@ -1,13 +1,10 @@
 package websocket
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // startFrame sends a control frame and waits for nothing: what the transport does not take at
 // once, or who has the write half, a goroutine waits for. done is called when the frame has gone out,
-// or never will.
+// or never will; payload must not be changed until then.
 func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 	defer c.recoverWrite()
 	out := &c.out
@@ -17,7 +14,14 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 		go func() {
 			defer c.recoverWrite()
 			defer done()
-			_ = c.writeFrame(whole(op), slices.Clone(payload), len(payload), c.startDeadline())
+			// However long others take who make progress: Close ends this wait.
+			if c.lead(true, nil, writeDeadline{own: true}) != nil {
+				return
+			}
+			defer c.follow()
+			if c.sendWhole(whole(op), payload, c.startDeadline()) == nil {
+				c.countSent(op, 0)
+			}
 		}()
 		return
 	}

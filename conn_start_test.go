@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,4 +74,26 @@ func TestStartFrameBehindAPassedDeadline(t *testing.T) {
 			p.want("goodbye", finClose, closePayload(1001, "bye"))
 		})
 	}
+}
+
+// Nor is the time that a large message takes on its way to a peer that is slow.
+func TestStartFrameBehindASlowMessage(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		const size = 1 << 20
+		written := make(chan error, 1)
+		go func() { written <- c.WriteMessage(BinaryMessage, make([]byte, size)) }()
+		synctest.Wait()
+		begin := time.Now()
+		c.startClose(CloseGoingAway, "")
+		for left := headerSize(size, !c.server) + size; left > 0; {
+			time.Sleep(20 * time.Second)
+			n := min(left, 300<<10) // more than a step
+			_, err := io.ReadFull(p, make([]byte, n))
+			require.NoError(t, err)
+			left -= n
+		}
+		require.Greater(t, time.Since(begin), defaultWriteTimeout)
+		require.NoError(t, <-written)
+		p.want("goodbye", finClose, closePayload(1001, ""))
+	})
 }
