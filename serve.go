@@ -46,7 +46,8 @@ type Server struct {
 	// ClientAddress names the client of a request, for MaxConnsPerClient. Nil means
 	// the host of its RemoteAddr. Behind a reverse proxy, whose own address that is,
 	// it has to be taken from a header that the proxy sets, and on a Unix socket, which has
-	// no hosts, from something else; what a client can choose is no limit for it.
+	// no hosts, from something else; what a client can choose is no limit for it. One
+	// client may well have 2⁶⁴ addresses of IPv6: where that counts, name their prefix.
 	ClientAddress func(r *http.Request) string
 
 	// OnOpen, if not nil, is called with each connection before the function that
@@ -59,17 +60,17 @@ type Server struct {
 	OnClose func(c *Conn, stats Stats)
 
 	// OnError, if not nil, is called with a *[PanicError] when OnOpen, the function that
-	// serves the connection, or the transport at its end, has panicked, before OnClose. Without it that panic ends
-	// the program, as others do. It is called, too, with the error of the transport
-	// when a handshake could not be sent: OnOpen and OnClose never see that connection.
-	// The connection is closed. Requests that are refused are seen by Upgrader.Error.
+	// serves the connection, or the transport at its end has panicked, before OnClose.
+	// Without it that panic ends the program, as others do. It is called, too, with the
+	// error of the transport when a handshake could not be sent: OnOpen and OnClose never
+	// see that connection. The connection is closed. Requests that are refused are seen by Upgrader.Error.
 	OnError func(c *Conn, err error)
 
 	conns connSet
 }
 
-// A PanicError is what Server.OnError is called with when the function that serves a
-// connection has panicked. The peer was sent close code 1011.
+// A PanicError is what Server.OnError is called with after a panic. The peer of a function
+// that has panicked was sent close code 1011, if it took it within five seconds.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // of the goroutine, as debug.Stack formats it
