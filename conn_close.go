@@ -63,7 +63,7 @@ func (c *Conn) Close() error {
 		return errNoConn
 	}
 	lost := c.uncorkToClose()
-	saidWhy := c.is(isFailed) && c.refuses(writeDeadline{}) == ErrCloseSent
+	saidWhy := c.is(isFailed) && c.refuses(writeDeadline{own: true}) == ErrCloseSent
 	if !c.setCloseState(closeDone) {
 		return nil
 	}

@@ -12,8 +12,18 @@ import (
 // A peer that breaks the protocol, and goes on sending, gets the close frame and then the end of
 // the stream. Without care, the bytes that nobody has read would make a reset of that.
 func TestCloseFrameOfAFailureIsNotOvertaken(t *testing.T) {
+	testCloseFrameIsNotOvertaken(t, func(*testing.T, *Conn) {})
+}
+
+// That a deadline of the program's writes has passed makes no difference.
+func TestCloseFrameOfAFailureBehindAPassedDeadline(t *testing.T) {
+	testCloseFrameIsNotOvertaken(t, func(t *testing.T, c *Conn) { require.NoError(t, c.SetWriteDeadline(time.Now())) })
+}
+
+func testCloseFrameIsNotOvertaken(t *testing.T, prepare func(t *testing.T, c *Conn)) {
 	eachTransport(t, func(t *testing.T, a, b net.Conn) {
 		server := newConn(b, connOptions{server: true})
+		prepare(t, server)
 		sent, failed := make(chan struct{}), make(chan error, 1)
 		go func() {
 			_, _, err := server.ReadMessage()
