@@ -15,8 +15,10 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/seed62ce5aa7/websocket"
 )
@@ -42,7 +44,7 @@ func main() {
 	logger := log.New(os.Stderr, "reconnect: ", 0)
 	err := follow(ctx, &dialer, flag.Arg(0), *say, os.Stdout, logger)
 	if err != nil && ctx.Err() == nil {
-		logger.Fatal(err)
+		logger.Fatal(printable(err))
 	}
 }
 
@@ -58,10 +60,21 @@ func follow(ctx context.Context, dialer *websocket.Dialer, url, say string, stdo
 			return receive(ctx, conn, say, stdout)
 		},
 		Note: func(err error, wait time.Duration) {
-			logger.Printf("%v; trying again in %v", err, wait.Round(time.Millisecond))
+			logger.Printf("%s; trying again in %v", printable(err), wait.Round(time.Millisecond))
 		},
 	}
 	return r.Run(ctx)
+}
+
+// printable is the text of an error, in which a server may have a say, without what
+// a terminal would obey.
+func printable(err error) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, err.Error())
 }
 
 // receive is the life of one connection: it says what there is to say, and prints

@@ -329,6 +329,22 @@ func TestFollow(t *testing.T) {
 	})
 }
 
+// What a server gives as its reason is printed, and not obeyed.
+func TestFollowOfAServerThatTalksToTheTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, d := newSite(t, turn{talk: func(conn *websocket.Conn) {
+			reason := websocket.FormatCloseMessage(4000, "\x1b[2J\nall is well")
+			require.NoError(t, conn.WriteMessage(websocket.CloseMessage, reason))
+			_ = untilEnd(t.Context(), conn)
+		}}, turn{status: http.StatusForbidden})
+		var logged bytes.Buffer
+		require.Error(t, follow(t.Context(), d, address, "", io.Discard, log.New(&logged, "", 0)))
+		require.Contains(t, logged.String(), "all is well")
+		require.NotContains(t, logged.String(), "\x1b")
+		require.Equal(t, 2, strings.Count(logged.String(), "\n"), logged.String())
+	})
+}
+
 // A program whose output is closed ends.
 func TestFollowWithoutOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
