@@ -176,6 +176,12 @@ func (c *Conn) sendQueued(rest tail, ms []outgoing) (err error) {
 	return c.WriteMessage(int(ms[0].op), ms[0].data)
 }
 
+// waitedForOthers reports whether err is no more than a wait for other writes that took longer than
+// the write timeout: nothing went out, and the peer may be well.
+func (c *Conn) waitedForOthers(err error) bool {
+	return (err == errWriteTimeout || err == errStreamOpen) && c.refuses(writeDeadline{}) == nil
+}
+
 func (c *Conn) sendTail(t tail) error {
 	defer c.follow()
 	if t.buf != nil {

@@ -58,7 +58,8 @@ const (
 // were taken. Between them and what the methods of [Conn] write beside the queue there is no
 // order but that of the moment at which each goes out; a close frame that passes by ends the queue.
 //
-// The write deadline and timeout of the connection hold for what the queue sends. A send that
+// The write deadline and timeout of the connection hold for what the queue sends; the timeout
+// does not count while other writes, each of which has its own, are on their way. A send that
 // fails ends the queue: what is queued is dropped, who waits is woken, and every later call
 // returns that error. If it ran into a deadline, the connection is closed too, as its peer
 // takes nothing and the reader would not learn of it. The close of the connection ends the
@@ -375,7 +376,11 @@ func (q *SendQueue) next() []outgoing {
 func (q *SendQueue) run(rest tail, batch []outgoing) {
 	defer q.c.recoverWrite()
 	for {
-		if err := q.c.sendQueued(rest, batch); err != nil {
+		switch err := q.c.sendQueued(rest, batch); {
+		case err == nil:
+		case q.c.waitedForOthers(err):
+			continue
+		default:
 			q.failed(err)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -860,4 +861,68 @@ func TestIdleSendQueuesHoldNothing(t *testing.T) {
 			require.Equal(t, buffers, onLoan.Load())
 		})
 	}
+}
+
+// However long other writes take, as long as they make progress the queue waits for them, and the
+// connection stays.
+func TestSendQueueWaitsForSlowWrites(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) { // a large message to a slow peer
+		q := NewSendQueue(c, QueueLimits{})
+		p.ours.Out().SetBuffer(32 << 10)
+		start := time.Now()
+		written := make(chan error, 1)
+		go func() { written <- c.WriteMessage(BinaryMessage, make([]byte, 1<<20)) }()
+		synctest.Wait()
+		require.NoError(t, q.sendText("behind it"))
+		var reader sync.WaitGroup
+		reader.Go(func() {
+			buf := make([]byte, 16<<10)
+			for {
+				if _, err := p.Read(buf); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		require.NoError(t, q.Flush(background))
+		require.Greater(t, time.Since(start), defaultWriteTimeout)
+		require.NoError(t, <-written)
+		require.NoError(t, q.sendText("and on"))
+		require.NoError(t, q.Flush(background))
+		q.wantIdle(t)
+		require.NoError(t, c.Close())
+		reader.Wait()
+	})
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) { // the message of a NextWriter
+		q := NewSendQueue(c, QueueLimits{})
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(ascii(20_000)))
+		require.NoError(t, err)
+		p.want("a fragment", beginText, ascii(20_000))
+		for _, m := range []string{"a", "b", "c"} {
+			require.NoError(t, q.sendText(m))
+		}
+		time.Sleep(10 * defaultWriteTimeout)
+		require.NoError(t, w.Close())
+		p.want("the end", finContinue, "")
+		for _, m := range []string{"a", "b", "c"} {
+			p.want("in order", finText, m)
+		}
+		q.wantIdle(t)
+	})
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) { // a deadline that was set holds
+		q := NewSendQueue(c, QueueLimits{})
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(ascii(20_000)))
+		require.NoError(t, err)
+		p.want("a fragment", beginText, ascii(20_000))
+		require.NoError(t, q.sendText("late"))
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
+		start := time.Now()
+		wantTimeout(t, q.Flush(background))
+		require.Equal(t, time.Second, time.Since(start))
+		q.wantIdle(t)
+	})
 }
