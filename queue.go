@@ -397,7 +397,8 @@ func (q *SendQueue) failed(err error) {
 	q.end(err)
 	q.outMessages, q.outBytes = 0, 0
 	q.mu.Unlock()
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+	// A frame was cut by the context of another write, whose caller knows; reading goes on.
+	if timeout := net.Error(nil); !errors.Is(err, ErrFrameCut) && errors.As(err, &timeout) && timeout.Timeout() {
 		_ = q.c.Close()
 	}
 }

@@ -926,3 +926,25 @@ func TestSendQueueWaitsForSlowWrites(t *testing.T) {
 		q.wantIdle(t)
 	})
 }
+
+// A write beside the queue whose context ends cuts its frame. It ends the queue, but not reading.
+func TestSendQueueBehindACutFrame(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		q := NewSendQueue(c, QueueLimits{})
+		p.blockWrites(10)
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		cut := make(chan error, 1)
+		go func() { cut <- c.WriteMessageContext(ctx, BinaryMessage, []byte(ascii(1000))) }()
+		synctest.Wait()
+		require.NoError(t, q.sendText("lost"))
+		require.ErrorIs(t, <-cut, ErrFrameCut)
+		synctest.Wait()
+		require.ErrorIs(t, q.sendText("late"), ErrFrameCut)
+		p.send(p.frame(finText, "still read"))
+		_, got, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, "still read", string(got))
+		q.wantIdle(t)
+	})
+}
