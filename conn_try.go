@@ -74,7 +74,10 @@ func (c *Conn) try(m outgoing) (rest tail, took bool, err error) {
 		rest.rest = payload[behind:]
 	default:
 		buf.R = n
-		rest = tail{buf, payload[len(head):]}
+		rest.buf = buf
+		if len(head) < len(payload) { // an empty rest would keep the caller's memory
+			rest.rest = payload[len(head):]
+		}
 	}
 	if rest.empty() {
 		c.follow()

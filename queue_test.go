@@ -948,3 +948,23 @@ func TestSendQueueBehindACutFrame(t *testing.T) {
 		q.wantIdle(t)
 	})
 }
+
+// What is left of a message is waited with in memory of our own: the caller's is not kept.
+func TestSendQueueForgetsTheCallersMemory(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		q := NewSendQueue(c, QueueLimits{})
+		p.blockWrites(3)
+		gone := func() weak.Pointer[[1000]byte] {
+			data := new([1000]byte)
+			require.NoError(t, q.Send(background, BinaryMessage, data[:]))
+			return weak.Make(data)
+		}()
+		synctest.Wait()
+		q.wantDepth(t, 1, 1000, 0)
+		runtime.GC()
+		require.True(t, gone.Value() == nil)
+		p.unblockWrites()
+		p.want("all of it", finBinary, string(make([]byte, 1000)))
+		q.wantIdle(t)
+	})
+}
