@@ -300,6 +300,7 @@ func (n *netConn) Close() error {
 // sayGoodbye sends what is queued, and a close frame.
 func (n *netConn) sayGoodbye(t context.Context) error {
 	defer n.c.recoverWrite()
+	n.writing <- struct{}{} // for good: a write that goes on in spite of Close is to be flushed too
 	if err := n.queue.Flush(t); err != nil {
 		_ = n.c.Close() // there is nothing to drain for
 		if t.Err() != nil {

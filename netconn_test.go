@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -565,4 +566,48 @@ func TestNetConnHasNoOtherMethods(t *testing.T) {
 	_, ok = n.(interface{ ReadMessage() (int, []byte, error) })
 	require.False(t, ok)
 	require.Equal(t, "*websocket.netConn", fmt.Sprintf("%T", n))
+}
+
+// A pausedContext has whoever finds that it has not ended stop there.
+type pausedContext struct {
+	context.Context
+	on chan bool
+}
+
+func (c pausedContext) Err() error {
+	err := c.Context.Err()
+	if err == nil {
+		<-c.on
+	}
+	return err
+}
+
+// A Write that had begun when Close was called is sent if it returns no error.
+func TestNetConnWriteBesideClose(t *testing.T) {
+	eachNetConn(t, BinaryMessage, func(t *testing.T, n net.Conn, _ *Conn, p *peer) {
+		p.blockWrites(0)
+		_, err := n.Write([]byte("a"))
+		require.NoError(t, err)
+		synctest.Wait()
+		on := make(chan bool)
+		n.(*netConn).writeTime = pausedContext{n.(*netConn).writeTime, on}
+		written, closed := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := n.Write([]byte("b"))
+			written <- err
+		}()
+		synctest.Wait()
+		go func() { closed <- n.Close() }()
+		synctest.Wait()
+		p.ours.Out().SetBuffer(len(wireFrame(finBinary, !p.masks, "a")))
+		synctest.Wait()
+		close(on)
+		require.NoError(t, <-written)
+		p.unblockWrites()
+		p.want("it was queued", finBinary, "a")
+		p.want("it was written", finBinary, "b")
+		p.wantClose("then", 1000)
+		p.send(p.frame(finClose, closePayload(1000, "")))
+		require.NoError(t, <-closed)
+	})
 }
