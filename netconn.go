@@ -309,8 +309,11 @@ func (n *netConn) sayGoodbye(t context.Context) error {
 		return err
 	}
 	end, _ := t.Deadline()
-	_ = n.c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), end) // the peer may have been first
-	return nil
+	err := n.c.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), end)
+	if err == nil || err == ErrCloseSent { // the peer was first
+		return nil
+	}
+	return n.c.out.waitForUncorked() // what was corked counts as written
 }
 
 // drain drops what comes in until the peer's close frame.

@@ -611,3 +611,31 @@ func TestNetConnWriteBesideClose(t *testing.T) {
 		require.NoError(t, <-closed)
 	})
 }
+
+// Close says so too if what is lost was kept to go out with other messages.
+func TestNetConnCloseLosesCorkedMessages(t *testing.T) {
+	eachNetConn(t, BinaryMessage, func(t *testing.T, n net.Conn, _ *Conn, p *peer) {
+		before := onLoan.Load()
+		p.send(p.frame(finBinary, "one"), p.frame(finBinary, "two"))
+		buf := make([]byte, 3)
+		_, err := io.ReadFull(n, buf)
+		require.NoError(t, err)
+		p.blockWrites(0)
+		_, err = n.Write([]byte("answer"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(n, buf)
+		require.NoError(t, err)
+		read := make(chan error, 1)
+		go func() {
+			_, err := n.Read(buf)
+			read <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		require.Error(t, n.Close())
+		require.Equal(t, netConnClose, time.Since(start))
+		require.ErrorIs(t, <-read, net.ErrClosed)
+		synctest.Wait()
+		require.Equal(t, before, onLoan.Load())
+	})
+}
