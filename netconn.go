@@ -286,7 +286,10 @@ func (n *netConn) Close() error {
 	}
 	t, cancel := context.WithTimeout(context.Background(), netConnClose)
 	defer cancel()
-	stop := context.AfterFunc(t, func() { _ = n.c.Close() })
+	stop := context.AfterFunc(t, func() {
+		defer ignorePanic()
+		_ = n.c.Close()
+	})
 	defer stop()
 	_ = n.c.SetReadDeadline(aLongTimeAgo) // whoever reads gives up its turn
 	said := make(chan error, 1)
@@ -324,7 +327,8 @@ func (n *netConn) drain(t context.Context) {
 	case <-t.Done():
 		return
 	}
-	_ = n.c.SetReadDeadline(time.Time{})
+	end, _ := t.Deadline()
+	_ = n.c.SetReadDeadline(end)
 	for {
 		if _, _, err := n.c.NextReader(); err != nil {
 			return

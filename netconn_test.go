@@ -639,3 +639,18 @@ func TestNetConnCloseLosesCorkedMessages(t *testing.T) {
 		require.Equal(t, before, onLoan.Load())
 	})
 }
+
+// A transport whose Close panics does not end the process, nor keep Close from returning.
+func TestPanicOfTheTransportInNetConnClose(t *testing.T) {
+	eachNetConn(t, BinaryMessage, func(t *testing.T, n net.Conn, c *Conn, p *peer) {
+		h := c.hook()
+		h.close = func() error { panic("transport") }
+		start := time.Now()
+		func() {
+			defer func() { _ = recover() }() // here it is the program's
+			_ = n.Close()
+		}()
+		require.Equal(t, netConnClose, time.Since(start))
+		p.wantClose("it was sent", 1000)
+	})
+}
