@@ -242,7 +242,32 @@ func (n *netConn) SetReadDeadline(t time.Time) error {
 	}
 	n.readDeadline = t
 	n.mu.Unlock()
-	return n.c.SetReadDeadline(t)
+	return n.applyReadDeadline()
+}
+
+// applyReadDeadline tells the connection the read deadline. As with applyDeadline of Conn, whoever
+// was late tells the newer one behind its own: Close's must not be undone.
+func (n *netConn) applyReadDeadline() error {
+	for {
+		n.mu.Lock()
+		t := n.readDeadline
+		n.mu.Unlock()
+		err := n.c.SetReadDeadline(t)
+		n.mu.Lock()
+		newest := t.Equal(n.readDeadline)
+		n.mu.Unlock()
+		if newest {
+			return err
+		}
+	}
+}
+
+// moveReadDeadline is SetReadDeadline for Close.
+func (n *netConn) moveReadDeadline(t time.Time) {
+	n.mu.Lock()
+	n.readDeadline = t
+	n.mu.Unlock()
+	_ = n.applyReadDeadline()
 }
 
 func (n *netConn) SetWriteDeadline(t time.Time) error {
@@ -291,7 +316,7 @@ func (n *netConn) Close() error {
 		_ = n.c.Close()
 	})
 	defer stop()
-	_ = n.c.SetReadDeadline(aLongTimeAgo) // whoever reads gives up its turn
+	n.moveReadDeadline(aLongTimeAgo) // whoever reads gives up its turn
 	said := make(chan error, 1)
 	go func() { said <- n.sayGoodbye(t) }()
 	n.drain(t) // at the same time, as the peer may have to write before it reads
@@ -328,7 +353,7 @@ func (n *netConn) drain(t context.Context) {
 		return
 	}
 	end, _ := t.Deadline()
-	_ = n.c.SetReadDeadline(end)
+	n.moveReadDeadline(end)
 	for {
 		if _, _, err := n.c.NextReader(); err != nil {
 			return

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -652,5 +653,49 @@ func TestPanicOfTheTransportInNetConnClose(t *testing.T) {
 		}()
 		require.Equal(t, netConnClose, time.Since(start))
 		p.wantClose("it was sent", 1000)
+	})
+}
+
+// Deadlines that are set at the moment of Close neither hold up a Read nor end the wait for the
+// peer's close frame.
+func TestNetConnDeadlinesBesideClose(t *testing.T) {
+	serverConn(t, func(t *testing.T, _ *Conn, _ *peer) {
+		for i := range 100 * seeds(30) {
+			c, p := mode{server: true, raw: true}.open(t)
+			n := NetConn(c, BinaryMessage)
+			read, closed := make(chan error, 1), make(chan error, 1)
+			go func() {
+				for {
+					if _, err := n.Read(make([]byte, 1)); errors.Is(err, net.ErrClosed) {
+						read <- err
+						return
+					}
+				}
+			}()
+			start := time.Now()
+			var wg sync.WaitGroup
+			for k := range 4 {
+				wg.Go(func() {
+					at := time.Time{}
+					if (uint64(k)+i)%2 == 0 {
+						at = start
+					}
+					for n.SetReadDeadline(at) == nil {
+						runtime.Gosched()
+					}
+				})
+			}
+			go func() { closed <- n.Close() }()
+			<-read
+			require.Zero(t, time.Since(start), "Read returns at once")
+			wg.Wait()
+			synctest.Wait()
+			require.Empty(t, closed, "Close waits for the peer")
+			p.wantClose("as ever", 1000)
+			p.send(p.frame(finClose, closePayload(1000, "")))
+			require.NoError(t, <-closed)
+			require.Zero(t, time.Since(start))
+			require.NoError(t, p.Close())
+		}
 	})
 }
