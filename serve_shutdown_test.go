@@ -275,8 +275,9 @@ func TestServerShutdownBehindAPassedWriteDeadline(t *testing.T) {
 		defer cancel()
 		var told sync.WaitGroup
 		told.Go(func() { srvEnds(t, c, CloseGoingAway) })
-		require.NoError(t, s.Shutdown(ctx))
+		err := s.Shutdown(ctx)
 		told.Wait()
+		require.NoError(t, err)
 		srvEmpty(t, s)
 	})
 }
