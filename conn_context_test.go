@@ -405,6 +405,7 @@ func TestCloseContextAfterTheLastRead(t *testing.T) {
 		begin := time.Now()
 		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
 		p.wantClose("the close frame", 1000)
+		synctest.Wait()
 		p.send(p.frame(finText, "the last one"), p.frame(finText, "dropped"), p.frame(finClose, ""))
 		require.NoError(t, <-read)
 		require.NoError(t, <-closed)

@@ -236,9 +236,9 @@ func TestRequestOverHTTP2And3NamesTheProtocol(t *testing.T) {
 	}
 }
 
-// Sixteen times the bytes may take sixteen times as long, not 256 times. Four
-// times that is allowed, and a millisecond, so that a busy machine does not
-// fail the test.
+// Sixteen times the bytes may take sixteen times as long, not 256 times. Eight
+// times that is allowed, and a millisecond, so that a busy machine, or one that is
+// emulated, does not fail the test.
 func TestRequestIsJudgedInLinearTime(t *testing.T) {
 	fastest := func(field, fill string) time.Duration {
 		r := hsParse(t, hsRequest(field, field+": "+fill))
@@ -257,7 +257,7 @@ func TestRequestIsJudgedInLinearTime(t *testing.T) {
 	for name := range small {
 		for _, field := range requestFields {
 			a, b := fastest(field, small[name]), fastest(field, large[name])
-			require.LessOrEqual(t, b, 64*a+time.Millisecond, "%s of %s", field, name)
+			require.LessOrEqual(t, b, 128*a+time.Millisecond, "%s of %s", field, name)
 		}
 	}
 }
