@@ -1,6 +1,10 @@
 package websocket
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed62ce5aa7/websocket/internal/bufpool"
+)
 
 // startFrame sends a control frame and waits for nothing: what the transport does not take at
 // once, or who has the write half, a goroutine waits for. done is called when the frame has gone out,
@@ -30,9 +34,11 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 	if op == opClose {
 		c.noteClosePayload(nil, payload)
 	}
-	frame := c.controlFrame(op, payload)
-	n := c.tryWrite(frame)
-	if n == len(frame) {
+	// Not of the pool: it is small, and may wait for as long as the peer does not read.
+	frame := &bufpool.Buffer{Data: make([]byte, c.frameSize(len(payload)))}
+	c.addFrame(frame, whole(op), payload)
+	n := c.tryWrite(frame.Bytes())
+	if n == len(frame.Bytes()) {
 		c.started(op)
 		c.follow()
 		done()
@@ -42,7 +48,7 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 		defer c.recoverWrite()
 		defer done()
 		defer c.follow()
-		switch err := c.sendBoth(nil, frame[n:], c.startDeadline(), n > 0); {
+		switch err := c.sendBoth(nil, frame.Bytes()[n:], c.startDeadline(), n > 0); {
 		case err == nil:
 			c.started(op)
 		case op == opClose:
@@ -66,20 +72,6 @@ func (c *Conn) started(op opcode) {
 	if op == opClose {
 		c.setCloseState(closeSent)
 	}
-}
-
-// controlFrame is a frame in memory of its own.
-func (c *Conn) controlFrame(op opcode, payload []byte) []byte {
-	key := uint32(0)
-	if !c.server {
-		key = newMaskKey()
-	}
-	frame := appendHeader(make([]byte, 0, maxHeaderSize+len(payload)), whole(op), len(payload), !c.server, key)
-	frame = append(frame, payload...)
-	if !c.server {
-		mask(frame[len(frame)-len(payload):], key)
-	}
-	return frame
 }
 
 // startClose sends a close frame and waits for nothing.

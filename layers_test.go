@@ -71,7 +71,7 @@ var fileLayers = map[string]struct {
 	"conn_extras.go":   {connection, nil},
 	"conn_monitor.go":  {connection, []string{"sync/atomic"}},
 	"conn_ping.go":     {connection, []string{"context", "crypto/rand", "slices", "sync", "time"}},
-	"conn_start.go":    {connection, []string{"time"}},
+	"conn_start.go":    {connection, []string{"time", internalPath + "bufpool"}},
 	"keepalive.go":     {connection, []string{"sync", "sync/atomic", "time"}},
 	"stats.go":         {connection, []string{"log/slog"}},
 	"conn_cork.go":     {connection, []string{"time", internalPath + "bufpool"}},
