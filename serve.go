@@ -95,9 +95,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		s = new(Server)
 	}
-	u := Upgrader{}
-	if s.Upgrader != nil {
-		u = *s.Upgrader
+	u := s.Upgrader
+	if u == nil {
+		u = &Upgrader{}
 	}
 	client, admitted, handedOver := "", false, false
 	defer func() {
