@@ -199,10 +199,12 @@ func (c *Conn) drain(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-		case c.in.err == nil && ctx.Err() != nil:
+		case c.in.err != nil || !isDeadline(err):
+			return err
+		case ctx.Err() != nil:
 			return ctx.Err()
 		default:
-			return err
+			_ = c.SetReadDeadline(time.Time{}) // the program has set one meanwhile
 		}
 	}
 }

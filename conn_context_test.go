@@ -437,6 +437,25 @@ func TestCloseContextBetweenTwoReads(t *testing.T) {
 	})
 }
 
+// A read deadline that the program sets meanwhile, as a loop of its own may, does not end the wait
+// for the peer's close frame.
+func TestCloseContextBesideReadDeadlines(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+		p.wantClose("the close frame", 1000)
+		p.send(p.frame(beginText, "half a message"))
+		for range 3 {
+			synctest.Wait()
+			require.NoError(t, c.SetReadDeadline(time.Now()))
+		}
+		synctest.Wait()
+		require.Empty(t, closed)
+		p.send(p.frame(finContinue, "the rest"), p.frame(finClose, closePayload(1000, "")))
+		require.NoError(t, <-closed)
+	})
+}
+
 func TestCloseContextBesideABlockedWriter(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		p.blockWrites(5)

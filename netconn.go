@@ -355,8 +355,9 @@ func (n *netConn) drain(t context.Context) {
 	end, _ := t.Deadline()
 	n.moveReadDeadline(end)
 	for {
-		if _, _, err := n.c.NextReader(); err != nil {
-			return
+		_, _, err := n.c.NextReader()
+		if err != nil && (!isDeadline(err) || !time.Now().Before(end)) {
+			return // else a SetReadDeadline that was under way has come between for a moment
 		}
 	}
 }
