@@ -94,7 +94,13 @@ func (c *Conn) until(d writeDeadline, now time.Time) time.Time {
 		return d.at
 	case c.out.explicit:
 		return c.out.deadline
-	case c.writeTimeout == 0:
+	}
+	return c.timeoutFrom(now)
+}
+
+// timeoutFrom is when WriteTimeout ends that begins now.
+func (c *Conn) timeoutFrom(now time.Time) time.Time {
+	if c.writeTimeout == 0 {
 		return time.Time{}
 	}
 	return now.Add(time.Duration(c.writeTimeout) * time.Millisecond)

@@ -60,10 +60,7 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 // startDeadline is WriteTimeout's. That of SetWriteDeadline was meant for the program's last write, and
 // has mostly passed.
 func (c *Conn) startDeadline() writeDeadline {
-	if c.writeTimeout == 0 {
-		return writeDeadline{own: true}
-	}
-	return deadlineIn(time.Duration(c.writeTimeout) * time.Millisecond)
+	return writeDeadline{at: c.timeoutFrom(time.Now()), own: true}
 }
 
 // started is called when a frame of startFrame has gone out, by who leads.
