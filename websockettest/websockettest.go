@@ -6,6 +6,20 @@
 // waits on them waits durably, as package testing/synctest has it, and they leave no
 // goroutine behind. So a test in a bubble sees deadlines and keep-alives come at once
 // and to the nanosecond, and synctest.Wait waits until all has arrived.
+//
+// An hour with a handler that sends the time every minute, which takes no time:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		conn, _, err := websockettest.NewDialer(t, handler).Dial("ws://clock.example/", nil)
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		for range 60 {
+//			if _, _, err := conn.ReadMessage(); err != nil {
+//				t.Fatal(err)
+//			}
+//		}
+//	})
 package websockettest
 
 import (
