@@ -19,7 +19,9 @@ import (
 
 // dialTo serves handler, connects to it and calls talk with the connection.
 func dialTo(handler func(*websocket.Conn), talk func(*websocket.Conn)) {
+	served := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(served)
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -33,8 +35,9 @@ func dialTo(handler func(*websocket.Conn), talk func(*websocket.Conn)) {
 		fmt.Println(err)
 		return
 	}
-	defer conn.Close()
 	talk(conn)
+	conn.Close()
+	<-served
 }
 
 // A message in pieces: written as they come, read as they are wanted.
