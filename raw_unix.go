@@ -33,16 +33,23 @@ func (s *rawSeam) readSome(conn net.Conn, from lender) (int, error) {
 	s.from, s.got = from, 0
 	err := s.conn.Read(s.try)
 	s.from = nil
-	switch {
-	case s.got > 0:
+	if s.got > 0 {
 		return s.got, nil
+	}
+	return 0, s.readError(conn, err)
+}
+
+// readError is what a read ended with that brought nothing. It is apart from readSome, in which
+// idle connections wait, for the sake of their stacks.
+func (s *rawSeam) readError(conn net.Conn, err error) error {
+	switch {
 	case err != nil:
 		asRead(err)
-		return 0, err
+		return err
 	case s.got == 0:
-		return 0, io.EOF
+		return io.EOF
 	}
-	return 0, &net.OpError{
+	return &net.OpError{
 		Op: "read", Net: conn.LocalAddr().Network(),
 		Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
 		Err: os.NewSyscallError("read", syscall.Errno(-s.got)),
