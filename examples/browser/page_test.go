@@ -157,6 +157,6 @@ func testPage(t *testing.T, extensions string, args ...string) {
 	clearLog(t, tab)
 	require.NoError(t, program.Process.Signal(os.Interrupt))
 	waitFor(t, tab, closed)
-	require.Equal(t, []string{"code 1001, “server shutting down”, clean"}, entries(t, tab, "info"))
+	require.Equal(t, []string{"code 1001, clean"}, entries(t, tab, "info"))
 	require.NoError(t, program.Wait())
 }
