@@ -88,9 +88,12 @@ const (
 	// closeWait is how long CloseContext takes if its context has no deadline.
 	closeWait = 5 * time.Second
 
-	// readerReturns is how long a program that was reading may be busy with a message before
-	// CloseContext reads in its place.
+	// readerReturns is how long a program may be busy with a message, or elsewhere, before
+	// CloseContext drops what comes.
 	readerReturns = 100 * time.Millisecond
+
+	// brokenRead is how long a read is given to say why a close frame could not be sent.
+	brokenRead = 100 * time.Millisecond
 )
 
 // CloseContext does the closing handshake (RFC 6455 §7.1.2): it sends a close frame with the
@@ -101,11 +104,16 @@ const (
 // that must not be sent, or a reason that is too long, is, and nothing happens then.
 //
 // It may be called from any goroutine: beside a writer that is blocked, for which it waits, in the
-// middle of a message, which is cut, and beside a reader, which gets the messages that still come
-// and the peer's close frame. Where nobody reads, or comes back within a tenth of a second, those messages
-// are dropped, and a read that begins meanwhile returns an error for which errors.Is(err, net.ErrClosed) is true. In a handler
+// middle of a message, and beside a reader, which gets the messages that still come
+// and the peer's close frame, as if there was no CloseContext. Where nobody reads for a tenth of a second, a message that
+// waits is cut or dropped, and so are those that come behind it; a read that begins later returns an error for which errors.Is(err, net.ErrClosed) is true. In a handler
 // it would wait for the read method that it is called from: send a CloseMessage there.
 func (c *Conn) CloseContext(ctx context.Context, code int, reason string) error {
+	return c.closeContext(ctx, code, reason, true)
+}
+
+// closeContext is CloseContext; keeps says whether there may be somebody who comes back to read.
+func (c *Conn) closeContext(ctx context.Context, code int, reason string, keeps bool) error {
 	payload := FormatCloseMessage(code, reason)
 	if _, err := checkOutgoing(CloseMessage, payload); err != nil {
 		return err
@@ -124,17 +132,26 @@ func (c *Conn) CloseContext(ctx context.Context, code int, reason string) error 
 		defer cancel()
 	}
 	closes := c.closeAtEnd(ctx)
-	err := c.writeFrame(whole(opClose), payload, 0, writeDeadline{own: true, ctx: ctx})
-	if err == nil || err == ErrCloseSent {
-		err = c.awaitClose(ctx)
+	reading, stopReading := context.WithCancelCause(ctx)
+	defer stopReading(nil)
+	if ctx.Err() == nil {
+		c.startFrame(opClose, payload, func(err error) {
+			if err != nil && err != ErrCloseSent {
+				time.AfterFunc(brokenRead, func() { stopReading(err) })
+			}
+		})
 	}
+	err := c.awaitClose(reading, keeps) // at the same time, as the peer may have to write before it reads
 	lost := closes()
 	switch e := (*CloseError)(nil); {
 	case errors.As(err, &e) && e.Code != CloseAbnormalClosure:
 		return lost
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, net.ErrClosed):
+	case reading.Err() != nil:
+		err = context.Cause(reading)
+	}
+	if errors.Is(err, net.ErrClosed) {
 		return lost
 	}
 	return err
@@ -159,42 +176,69 @@ func (c *Conn) closeAtEnd(ctx context.Context) (closes func() error) {
 	}
 }
 
+// Why drain has read no further: there is a message, or somebody has come, who wants to read.
+var (
+	errKept    = errors.New("websocket: a message is kept for its reader")
+	errYielded = errors.New("websocket: somebody else reads")
+)
+
 // awaitClose waits until nothing can be read any more, and returns why. Unless somebody else
-// does, it reads.
-func (c *Conn) awaitClose(ctx context.Context) error {
+// does, it reads; keeps says that a message that comes is kept for a while for somebody else.
+func (c *Conn) awaitClose(ctx context.Context, keeps bool) error {
 	c.setFlag(isClosing)
-	for {
-		left := c.readerLeaves()
-		if c.in.busy.CompareAndSwap(false, true) {
-			return c.drain(ctx)
+	left := c.readerLeaves()
+	for keep := keeps; ; {
+		var late <-chan time.Time
+		switch err := c.drain(ctx, keep); err {
+		case errKept, errYielded:
+			left = c.readerLeaves()
+			late = time.After(readerReturns)
+		case errConcurrentRead:
+		default:
+			return err
 		}
-		select {
-		case <-left:
-		case <-ctx.Done():
-			return ctx.Err()
+		if late == nil || !c.is(isUnreadable) { // else a reader has come and gone
+			select {
+			case <-left:
+				keep = keeps
+			case <-late:
+				keep = false
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		if !c.is(isUnreadable) {
-			returns, cancel := context.WithTimeout(ctx, readerReturns)
-			<-returns.Done()
-			cancel()
-		}
+		left = c.readerLeaves()
 	}
 }
 
-// drain reads to the end and drops what it reads. The caller has made itself the reader, which
-// it is no more after.
-func (c *Conn) drain(ctx context.Context) error {
-	defer c.endRead()
-	c.setFlag(isDraining)
-	if c.in.err != nil {
-		return c.in.err
+// drain reads to the end and drops what it reads, or, if it keeps messages, reads until there is
+// one, or somebody comes who wants to read. If somebody reads already, the error is errConcurrentRead.
+func (c *Conn) drain(ctx context.Context, keeps bool) (err error) {
+	reading, yield := context.WithCancel(ctx)
+	defer yield()
+	if !keeps {
+		reading, yield = ctx, nil
 	}
-	_ = c.SetReadDeadline(time.Time{}) // the context's holds
-	defer c.interruptRead(ctx)()
-	c.in.endReader(errConnClosed)
+	if !c.readInPlace(yield, ctx.Done()) {
+		return errConcurrentRead
+	}
+	defer func() { c.endReadInPlace(reading, err == errKept) }()
+	switch {
+	case c.in.err != nil:
+		return c.in.err
+	case keeps && c.in.opcode != 0:
+		return errKept
+	case !keeps:
+		c.in.endReader(errConnClosed)
+	}
+	defer c.ignoreReadDeadline()() // the context's holds
+	defer c.interruptRead(reading)()
 	for {
-		err := c.beginMessage()
-		if err == nil {
+		err = c.beginMessage()
+		switch {
+		case err == nil && keeps:
+			return errKept
+		case err == nil:
 			err = c.dropMessage()
 		}
 		switch {
@@ -203,8 +247,8 @@ func (c *Conn) drain(ctx context.Context) error {
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		default:
-			_ = c.SetReadDeadline(time.Time{}) // the program has set one meanwhile
+		case reading.Err() != nil:
+			return errYielded
 		}
 	}
 }

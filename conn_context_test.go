@@ -392,40 +392,21 @@ func TestCloseContextBesideAReader(t *testing.T) {
 	})
 }
 
-// A reader that does not come back is not waited for.
-func TestCloseContextAfterTheLastRead(t *testing.T) {
-	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		read := make(chan error, 1)
-		go func() {
-			_, _, err := c.ReadMessage()
-			read <- err
-		}()
-		synctest.Wait()
-		closed := make(chan error, 1)
-		begin := time.Now()
-		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
-		p.wantClose("the close frame", 1000)
-		synctest.Wait()
-		p.send(p.frame(finText, "the last one"), p.frame(finText, "dropped"), p.frame(finClose, ""))
-		require.NoError(t, <-read)
-		require.NoError(t, <-closed)
-		require.Equal(t, readerReturns, time.Since(begin))
-	})
-}
-
-// A reader that is not in a read method at the time gets no message, and no error that it
-// would not understand.
+// A reader that does not come back is waited for no longer than readerReturns.
 func TestCloseContextBetweenTwoReads(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
 		p.send(p.frame(beginText, "half a message"))
 		_, r, err := c.NextReader()
 		require.NoError(t, err)
-		_, err = r.Read(make([]byte, 4))
+		_, err = io.ReadFull(r, make([]byte, 4))
 		require.NoError(t, err)
 		closed := make(chan error, 1)
 		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
 		p.wantClose("the close frame", 1000)
-		synctest.Wait()
+		time.Sleep(readerReturns - 1)
+		_, err = io.ReadFull(r, make([]byte, 4))
+		require.NoError(t, err)
+		time.Sleep(readerReturns + 1)
 		_, err = r.Read(make([]byte, 4))
 		require.ErrorIs(t, err, net.ErrClosed, "the message is cut")
 		_, _, err = c.ReadMessage()
@@ -434,6 +415,129 @@ func TestCloseContextBetweenTwoReads(t *testing.T) {
 		require.NoError(t, <-closed)
 		_, _, err = c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
+	})
+}
+
+// A reader that is busy when CloseContext is called, and as each message comes, gets them all.
+func TestCloseContextBesideABusyReader(t *testing.T) {
+	for _, busy := range []time.Duration{0, 1, 10 * time.Millisecond, readerReturns - 1} {
+		for _, apart := range []time.Duration{0, 1, 3 * time.Millisecond, 2 * readerReturns} {
+			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+				got := make(chan int, 1)
+				read := make(chan error, 1)
+				start := time.Now()
+				p.send(p.frame(finText, "0"))
+				_, _, err := c.ReadMessage() // and is at work on it now
+				require.NoError(t, err)
+				closed := make(chan error, 1)
+				go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+				go func() {
+					for n := 1; ; n++ {
+						time.Sleep(busy)
+						if _, _, err := c.ReadMessage(); err != nil {
+							got <- n
+							read <- err
+							return
+						}
+					}
+				}()
+				p.wantClose("the close frame", 1000)
+				for range 3 {
+					time.Sleep(apart)
+					p.send(p.frame(finText, "more"))
+				}
+				p.send(p.frame(finClose, closePayload(1000, "")))
+				require.NoError(t, <-closed)
+				require.Equal(t, &CloseError{Code: 1000}, <-read)
+				require.Equal(t, 4, <-got)
+				require.LessOrEqual(t, time.Since(start), 3*apart+4*busy, "and is not waited for any longer")
+			})
+		}
+	}
+}
+
+// Where nobody comes to read, what comes is dropped.
+func TestCloseContextWithoutAReader(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		closed := make(chan error, 1)
+		start := time.Now()
+		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+		p.wantClose("the close frame", 1000)
+		p.send(p.frame(finText, "one"), p.frame(finText, "two"), p.frame(finClose, closePayload(1000, "")))
+		require.NoError(t, <-closed)
+		require.Equal(t, readerReturns, time.Since(start))
+	})
+}
+
+// The read deadline of the program is the program's again when it comes to read.
+func TestCloseContextLeavesTheReadDeadline(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		start := time.Now()
+		require.NoError(t, c.SetReadDeadline(start.Add(time.Second)))
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+		p.wantClose("the close frame", 1000)
+		synctest.Wait()
+		_, _, err := c.ReadMessage()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start))
+		p.send(p.frame(finClose, closePayload(1000, "")))
+		require.NoError(t, <-closed)
+	})
+}
+
+// A handler that CloseContext has called, as it reads, cannot read itself. It waits for no
+// longer than CloseContext does.
+func TestReadInAHandlerOfCloseContext(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		var read error
+		c.SetPingHandler(func(string) error {
+			_, _, read = c.ReadMessage()
+			return nil
+		})
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+		p.wantClose("the close frame", 1000)
+		p.send(p.frame(finPing, ""))
+		require.Equal(t, context.DeadlineExceeded, <-closed)
+		require.ErrorIs(t, read, net.ErrClosed)
+	})
+}
+
+// Two sides that write, and do not read, wait for each other, until one of them closes.
+func TestCloseContextOfWritersThatWaitForEachOther(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.blockWrites(5)
+		wrote := make(chan error, 1)
+		go func() { wrote <- c.WriteMessage(TextMessage, []byte(ascii(5000))) }()
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+		for range 200 {
+			p.send(p.frame(finBinary, ascii(1000))) // more than the way here holds
+		}
+		p.unblockWrites()
+		require.NoError(t, <-wrote)
+		p.want("the message before", finText, ascii(5000))
+		p.wantClose("the close frame", 1000)
+		p.send(p.frame(finClose, ""))
+		require.NoError(t, <-closed)
+	})
+}
+
+// Where the peer has broken off, a write may be what finds out. The error is that of a read, or, where a
+// read says nothing, the write's.
+func TestCloseContextThatCannotBeSent(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		c.hook().write = func([]byte) (int, error) { return 0, errHandler }
+		start := time.Now()
+		require.Equal(t, errHandler, c.CloseContext(t.Context(), 1000, ""))
+		require.Equal(t, brokenRead, time.Since(start))
+	})
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		c.hook().write = func([]byte) (int, error) { return 0, errHandler }
+		require.NoError(t, p.Close())
+		require.Equal(t, &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}, c.CloseContext(t.Context(), 1000, ""))
 	})
 }
 

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -98,11 +99,13 @@ func (c *Conn) beginRead() error {
 	if c.transport.Conn == nil {
 		return errNoConn
 	}
-	if !c.in.busy.CompareAndSwap(false, true) {
+	for !c.in.busy.CompareAndSwap(false, true) {
 		if c.is(isClosed | isDraining) {
 			return errConnClosed
 		}
-		return errConcurrentRead
+		if err := c.takeOver(); err != nil {
+			return err
+		}
 	}
 	if err := c.in.err; err != nil {
 		c.leaveRead()
@@ -129,8 +132,10 @@ func (c *Conn) endRead() {
 
 // A readerLeft tells those who want to read after somebody else has, where that is allowed.
 type readerLeft struct {
-	mu   sync.Mutex
-	left chan struct{} // closed when the reader leaves; nil if nobody waits for that
+	mu    sync.Mutex
+	left  chan struct{}   // closed when the reader leaves; nil if nobody waits for that
+	yield func()          // of the reader, if that is CloseContext: has it leave
+	ended <-chan struct{} // of the same: it leaves off waiting
 }
 
 // readerLeaves returns a channel that is closed when the read method under way has ended.
@@ -139,10 +144,76 @@ func (c *Conn) readerLeaves() <-chan struct{} {
 	l := extra(c, func(x *extras) **readerLeft { return &x.left })
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.leaves()
+}
+
+// leaves is readerLeaves for who holds mu.
+func (l *readerLeft) leaves() <-chan struct{} {
 	if l.left == nil {
 		l.left = make(chan struct{})
 	}
 	return l.left
+}
+
+// readInPlace makes CloseContext the reader, if nobody is, until endReadInPlace. Those who want to read
+// meanwhile call yield, and wait until ended is closed; without yield they may not read any more.
+func (c *Conn) readInPlace(yield func(), ended <-chan struct{}) bool {
+	l := extra(c, func(x *extras) **readerLeft { return &x.left })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !c.in.busy.CompareAndSwap(false, true) {
+		return false
+	}
+	l.yield, l.ended = yield, ended
+	if yield == nil {
+		c.setFlag(isDraining)
+	}
+	return true
+}
+
+// endReadInPlace has somebody else read, and tells those who wait for that; unless a message is kept, for which
+// only a program is waited for, and reading, which yield ends, says that none has come yet.
+func (c *Conn) endReadInPlace(reading context.Context, kept bool) {
+	l := c.loadExtras().left
+	l.mu.Lock()
+	l.yield, l.ended = nil, nil
+	c.in.busy.Store(false)
+	tells := !kept || reading.Err() != nil
+	l.mu.Unlock()
+	c.abandonRead()
+	if tells {
+		c.readerHasLeft()
+	}
+}
+
+// takeOver has CloseContext, if that is who reads, leave it to the caller. Without an error the caller
+// may try again.
+func (c *Conn) takeOver() error {
+	l := c.loadExtras().left
+	if !c.is(isClosing) || l == nil {
+		return errConcurrentRead
+	}
+	l.mu.Lock()
+	yields, ended, left := l.yield != nil, l.ended, l.leaves()
+	if yields {
+		l.yield()
+	}
+	l.mu.Unlock()
+	switch {
+	case yields:
+	case c.is(isDraining):
+		return errConnClosed
+	case c.in.busy.Load():
+		return errConcurrentRead
+	default: // it has just left
+		return nil
+	}
+	select {
+	case <-left:
+		return nil
+	case <-ended: // it may be in a handler that is the caller
+		return errConnClosed
+	}
 }
 
 func (c *Conn) readerHasLeft() {

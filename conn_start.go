@@ -8,22 +8,23 @@ import (
 
 // startFrame sends a control frame and waits for nothing: what the transport does not take at
 // once, or who has the write half, a goroutine waits for. done is called when the frame has gone out,
-// or never will; payload must not be changed until then.
-func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
+// or never will, and why; payload must not be changed until then.
+func (c *Conn) startFrame(op opcode, payload []byte, done func(error)) {
 	defer c.recoverWrite()
 	out := &c.out
 	out.mu.Lock()
 	if out.state != writeIdle || out.err != nil || out.hasCorked() || !c.transport.seam.raw() {
 		out.mu.Unlock()
 		go func() {
+			err := errTransportPanicked
 			defer c.recoverWrite()
-			defer done()
+			defer func() { done(err) }()
 			// However long others take who make progress: Close ends this wait.
-			if c.lead(true, nil, writeDeadline{own: true}) != nil {
+			if err = c.lead(true, nil, writeDeadline{own: true}); err != nil {
 				return
 			}
 			defer c.follow()
-			if c.sendWhole(whole(op), payload, c.startDeadline()) == nil {
+			if err = c.sendWhole(whole(op), payload, c.startDeadline()); err == nil {
 				c.countSent(op, 0)
 			}
 		}()
@@ -41,14 +42,15 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func()) {
 	if n == len(frame.Bytes()) {
 		c.started(op)
 		c.follow()
-		done()
+		done(nil)
 		return
 	}
 	go func() {
+		err := errTransportPanicked
 		defer c.recoverWrite()
-		defer done()
+		defer func() { done(err) }()
 		defer c.follow()
-		switch err := c.sendBoth(nil, frame.Bytes()[n:], c.startDeadline(), n > 0); {
+		switch err = c.sendBoth(nil, frame.Bytes()[n:], c.startDeadline(), n > 0); {
 		case err == nil:
 			c.started(op)
 		case op == opClose:
@@ -73,12 +75,12 @@ func (c *Conn) started(op opcode) {
 
 // startClose sends a close frame and waits for nothing.
 func (c *Conn) startClose(code int, reason string) {
-	c.startFrame(opClose, FormatCloseMessage(code, reason), func() {})
+	c.startFrame(opClose, FormatCloseMessage(code, reason), func(error) {})
 }
 
 // startPing sends a ping of the keepalive, unless the last one still waits to go out.
 func (c *Conn) startPing() {
 	if c.flags.Or(isPinging)&isPinging == 0 {
-		c.startFrame(opPing, nil, func() { c.flags.And(^uint32(isPinging)) })
+		c.startFrame(opPing, nil, func(error) { c.flags.And(^uint32(isPinging)) })
 	}
 }

@@ -11,13 +11,13 @@ import (
 
 func TestStartFrame(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		c.startFrame(opPing, []byte("at once"), func() {})
+		c.startFrame(opPing, []byte("at once"), func(error) {})
 		p.want("the half is free", finPing, "at once")
 
 		p.blockWrites(3)
 		begin := time.Now()
-		c.startFrame(opPing, []byte("cut at first"), func() {})
-		c.startFrame(opPing, []byte("behind it"), func() {})
+		c.startFrame(opPing, []byte("cut at first"), func(error) {})
+		c.startFrame(opPing, []byte("behind it"), func(error) {})
 		synctest.Wait()
 		c.startClose(CloseGoingAway, "bye")
 		require.Zero(t, time.Since(begin), "nothing is waited for")
@@ -33,7 +33,7 @@ func TestStartFrame(t *testing.T) {
 			}
 		}
 		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
-		c.startFrame(opPing, nil, func() {})
+		c.startFrame(opPing, nil, func(error) {})
 		p.wantSilence("no frame follows a close frame")
 	})
 }
@@ -43,7 +43,7 @@ func TestStartFrameOfAStuckTransport(t *testing.T) {
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Second)))
 		p.blockWrites(0)
 		done := make(chan struct{})
-		c.startFrame(opPing, nil, func() { close(done) })
+		c.startFrame(opPing, nil, func(error) { close(done) })
 		<-done
 		p.unblockWrites()
 		require.NoError(t, c.SetWriteDeadline(time.Time{}))
@@ -62,11 +62,11 @@ func TestStartFrameBehindAPassedDeadline(t *testing.T) {
 			require.NoError(t, c.WriteMessage(TextMessage, []byte("in time")))
 			p.want("the program's", finText, "in time")
 			time.Sleep(time.Minute)
-			c.startFrame(opPing, []byte("at once"), func() {})
+			c.startFrame(opPing, []byte("at once"), func(error) {})
 			p.want("the half is free", finPing, "at once")
 
 			p.blockWrites(3)
-			c.startFrame(opPing, []byte("later"), func() {})
+			c.startFrame(opPing, []byte("later"), func(error) {})
 			synctest.Wait()
 			p.unblockWrites()
 			p.want("the transport was not ready", finPing, "later")

@@ -201,7 +201,7 @@ func (q *SendQueue) hasSent(n uint64) bool {
 
 // Depth returns how many messages, and bytes of their payload, have been taken and have not
 // gone out, what is being sent included, and how many were dropped, ever: by the policy, or
-// as they waited when the queue ended.
+// as they waited, or were being sent, when the queue ended.
 func (q *SendQueue) Depth() (messages, bytes int, dropped int64) {
 	if q == nil {
 		return 0, 0, 0
@@ -381,7 +381,7 @@ func (q *SendQueue) run(rest tail, batch []outgoing) {
 		case q.c.waitedForOthers(err):
 			continue
 		default:
-			q.failed(err)
+			q.failed(err, len(batch))
 			return
 		}
 		clear(batch)
@@ -392,9 +392,12 @@ func (q *SendQueue) run(rest tail, batch []outgoing) {
 	}
 }
 
-func (q *SendQueue) failed(err error) {
+// failed ends the queue by the failure of what was being sent, of which unsent messages do not count as
+// sent, whatever the transport took of them.
+func (q *SendQueue) failed(err error, unsent int) {
 	q.mu.Lock()
 	q.end(err)
+	q.dropped += int64(unsent)
 	q.outMessages, q.outBytes = 0, 0
 	q.mu.Unlock()
 	// A frame was cut by the context of another write, whose caller knows; reading goes on.

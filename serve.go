@@ -249,6 +249,10 @@ func (s *Server) sayGoodbye(c *Conn, code int) (failure error) {
 			}
 		}()
 	}
-	_ = c.CloseContext(context.Background(), code, "") // for closeWait at most
+	if c.is(isSilent) { // the peer is gone, or sleeps: it shall not wake up to a close frame that says all is well
+		_ = c.Close()
+		return nil
+	}
+	_ = c.closeContext(context.Background(), code, "", false) // for closeWait at most
 	return nil
 }
