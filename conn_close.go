@@ -237,6 +237,7 @@ func (c *Conn) drain(ctx context.Context, keeps bool) (err error) {
 		err = c.beginMessage()
 		switch {
 		case err == nil && keeps:
+			c.in.streamed = false // nobody has got its reader
 			return errKept
 		case err == nil:
 			err = c.dropMessage()

@@ -456,6 +456,56 @@ func TestCloseContextBesideABusyReader(t *testing.T) {
 	}
 }
 
+// A reader that pauses, but not for long, gets all there is, whoever closes and how often.
+func TestCloseContextBesideAReaderAtRandom(t *testing.T) {
+	for seed := range seeds(80) {
+		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+			r := rand.New(rand.NewPCG(seed, 8))
+			pause := func(most time.Duration) {
+				if r.IntN(3) > 0 {
+					time.Sleep(time.Duration(r.Int64N(int64(most))))
+				}
+			}
+			const messages = 12
+			go func() {
+				for range messages {
+					pause(2 * readerReturns)
+					p.send(p.frame(beginBinary, "one"))
+					pause(readerReturns)
+					p.send(p.frame(finContinue, "two"))
+				}
+				p.send(p.frame(finClose, closePayload(1000, "")))
+			}()
+			var all sync.WaitGroup
+			for range r.IntN(4) {
+				at := time.Duration(r.Int64N(int64(10 * readerReturns)))
+				all.Go(func() {
+					time.Sleep(at)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					require.NoError(t, c.CloseContext(ctx, 1000, ""))
+				})
+			}
+			got := 0
+			for {
+				pause(readerReturns)
+				_, m, err := c.NextReader()
+				if err != nil {
+					require.Equal(t, &CloseError{Code: 1000}, err)
+					break
+				}
+				pause(readerReturns)
+				b, err := io.ReadAll(m)
+				require.NoError(t, err)
+				require.Equal(t, "onetwo", string(b))
+				got++
+			}
+			require.Equal(t, messages, got)
+			all.Wait()
+		})
+	}
+}
+
 // Where nobody comes to read, what comes is dropped.
 func TestCloseContextWithoutAReader(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
