@@ -460,8 +460,8 @@ func TestCloseContextBesideABusyReader(t *testing.T) {
 func TestCloseContextBesideAReaderAtRandom(t *testing.T) {
 	for seed := range seeds(80) {
 		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-			r := rand.New(rand.NewPCG(seed, 8))
-			pause := func(most time.Duration) {
+			r, theirs := rand.New(rand.NewPCG(seed, 8)), rand.New(rand.NewPCG(seed, 9))
+			pause := func(r *rand.Rand, most time.Duration) {
 				if r.IntN(3) > 0 {
 					time.Sleep(time.Duration(r.Int64N(int64(most))))
 				}
@@ -469,9 +469,9 @@ func TestCloseContextBesideAReaderAtRandom(t *testing.T) {
 			const messages = 12
 			go func() {
 				for range messages {
-					pause(2 * readerReturns)
+					pause(theirs, 2*readerReturns)
 					p.send(p.frame(beginBinary, "one"))
-					pause(readerReturns)
+					pause(theirs, readerReturns)
 					p.send(p.frame(finContinue, "two"))
 				}
 				p.send(p.frame(finClose, closePayload(1000, "")))
@@ -488,13 +488,13 @@ func TestCloseContextBesideAReaderAtRandom(t *testing.T) {
 			}
 			got := 0
 			for {
-				pause(readerReturns)
+				pause(r, readerReturns)
 				_, m, err := c.NextReader()
 				if err != nil {
 					require.Equal(t, &CloseError{Code: 1000}, err)
 					break
 				}
-				pause(readerReturns)
+				pause(r, readerReturns)
 				b, err := io.ReadAll(m)
 				require.NoError(t, err)
 				require.Equal(t, "onetwo", string(b))

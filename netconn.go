@@ -20,7 +20,10 @@ const (
 )
 
 // Errors of a NetConn's own.
-var errOtherType = errors.New("websocket: NetConn received a message of another type than its own")
+var (
+	errOtherType    = errors.New("websocket: NetConn received a message of another type than its own")
+	errNoStreamType = errors.New("websocket: NetConn of a message type that is neither TextMessage nor BinaryMessage")
+)
 
 const errReadTimeout = timeoutError("websocket: read timeout")
 
@@ -43,6 +46,9 @@ const errReadTimeout = timeoutError("websocket: read timeout")
 // os.ErrDeadlineExceeded, and may be repeated, since no message is cut by it. Any number of
 // goroutines may call each method; several that read, or write, do so in turn.
 //
+// There is no half-close: WebSocket has none (RFC 6455 §5.5.1). Once the peer has sent a close frame,
+// which Read answers, Write returns [ErrCloseSent].
+//
 // Close has calls that wait return net.ErrClosed, drops what comes in, sends what is queued,
 // and does the closing handshake with code 1000. It takes five seconds at most, and as long as
 // [Conn.Close] takes. It returns an error if not all that was written could be sent.
@@ -60,7 +66,7 @@ func NetConn(c *Conn, messageType int) net.Conn {
 	}
 	n.writeTime, n.endWriteTime = until(time.Time{})
 	if messageType != TextMessage && messageType != BinaryMessage {
-		n.messageType, n.readErr = -1, errBadMessageType // and each Send is refused
+		n.messageType, n.readErr = -1, errNoStreamType
 	}
 	_ = c.SetWriteDeadline(time.Time{}) // of a zero Conn each call is an error
 	return n
@@ -159,6 +165,9 @@ func (n *netConn) readError(err error) error {
 }
 
 func (n *netConn) Write(p []byte) (written int, err error) {
+	if n.messageType < 0 {
+		return 0, errNoStreamType
+	}
 	for turn := false; !turn; {
 		t := n.timeToWrite()
 		select {

@@ -153,9 +153,9 @@ func TestNetConnOfOneType(t *testing.T) {
 	for _, bad := range []int{0, -1, PingMessage, CloseMessage, 256 + BinaryMessage} {
 		eachNetConn(t, bad, func(t *testing.T, n net.Conn, c *Conn, p *peer) {
 			_, err := n.Read(make([]byte, 1))
-			require.Equal(t, errBadMessageType, err)
+			require.Equal(t, errNoStreamType, err)
 			_, err = n.Write(make([]byte, 1))
-			require.Equal(t, errBadMessageType, err)
+			require.Equal(t, errNoStreamType, err)
 			p.wantSilence("nothing was sent")
 		})
 	}

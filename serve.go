@@ -26,11 +26,18 @@ type Server struct {
 	// serves the connection, which finds there what Accept has learned from the
 	// request. That is called when the connection is there, on a goroutine of its own,
 	// and must read, as in [Conn]. When it returns, the connection is closed with code
-	// 1000, if nobody has closed it; the peer has five seconds to answer.
+	// 1000, if nobody has closed it; the peer has five seconds to answer. One that a
+	// [Keepalive] has found to be gone is closed without a close frame.
+	//
+	// The request's context has ended by then, as it does when a handler has returned:
+	// what its values are good for outlives it by context.WithoutCancel(r.Context()).
+	// Messages that a [SendQueue] has taken and not sent are lost when the function
+	// returns, unless it calls [SendQueue.Flush].
 	//
 	// If Accept returns nil, the request is refused: with the response that Accept has
 	// written, or with status 403 if it wrote none. On HTTP/1 the connection is closed
-	// behind it. Headers that Accept, or a middleware, has set on w go out with the
+	// behind it. A response that Accept has written refuses the request whatever Accept returns;
+	// Upgrader.Error does not see it. To flush w, use an http.ResponseController. Headers that Accept, or a middleware, has set on w go out with the
 	// handshake, as those given to [Upgrader.Upgrade] do.
 	Accept func(w http.ResponseWriter, r *http.Request) func(c *Conn)
 
@@ -40,7 +47,9 @@ type Server struct {
 	MaxConns int
 
 	// MaxConnsPerClient is the number of connections that one client may have at a
-	// time. One more is refused with status 429. Zero means no limit.
+	// time. One more is refused with status 429. Zero means no limit. A connection
+	// counts until its function has returned and its transport is closed, which may be a
+	// moment after its peer has seen it close.
 	MaxConnsPerClient int
 
 	// ClientAddress names the client of a request, for MaxConnsPerClient. Nil means
@@ -56,14 +65,15 @@ type Server struct {
 
 	// OnClose, if not nil, is called with each connection when it is closed and the
 	// function that served it has returned, with the last of its Stats, which are counted if
-	// the Upgrader's CollectStats is set.
+	// the Upgrader's CollectStats or Keepalive is set.
 	OnClose func(c *Conn, stats Stats)
 
 	// OnError, if not nil, is called with a *[PanicError] when OnOpen, the function that
-	// serves the connection, or the transport at its end has panicked, before OnClose.
+	// serves the connection, or the Close of the transport has panicked, before OnClose.
 	// Without it that panic ends the program, as others do. It is called, too, with the
 	// error of the transport when a handshake could not be sent: OnOpen and OnClose never
-	// see that connection. The connection is closed. Requests that are refused are seen by Upgrader.Error.
+	// see that connection. The connection is closed. Requests that are refused are seen by Upgrader.Error,
+	// but for those that Accept has answered itself.
 	OnError func(c *Conn, err error)
 
 	conns connSet

@@ -131,6 +131,11 @@ func (s *connSet) all() []*Conn {
 //	...
 //	err := errors.Join(httpServer.Shutdown(ctx), server.Shutdown(ctx))
 //
+// That begins when httpServer.Shutdown is called, so ctx has to be there then, but not before.
+// The close frame overtakes what a [SendQueue] holds: what is to arrive needs a [SendQueue.Flush]
+// before. A function that serves a connection, and a hook, must not call Shutdown, which waits
+// for them: start a goroutine there.
+//
 // Shutdown may be called any number of times, also at the same time. The server cannot
 // be used again.
 func (s *Server) Shutdown(ctx context.Context) error {

@@ -10,7 +10,7 @@ type ServerStats struct {
 	Refused  int64 // requests so far that did not become connections
 
 	// The sums of all connections' Stats, of those that have ended too, if the Upgrader's
-	// CollectStats is set.
+	// CollectStats or Keepalive is set.
 	Received, Sent           Traffic
 	PingsReceived, PingsSent int64
 

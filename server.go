@@ -96,7 +96,8 @@ type Upgrader struct {
 // the transport's error is returned. Deadlines that the http.Server had set on
 // the connection are cleared, and bytes that the client has sent already are
 // not lost. The handler may return while the connection is in use; then it
-// costs less memory.
+// costs less memory, and the request's context ends. A request over HTTP/2 or HTTP/3
+// (RFC 8441, RFC 9220) is refused.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	if w == nil || r == nil {
 		return nil, errNoRequest

@@ -67,7 +67,7 @@ func Pipe(t testing.TB, u *websocket.Upgrader, d *websocket.Dialer) (server, cli
 }
 
 // NewDialer returns a Dialer whose connections go to handler, as requests to an
-// http.Server, whatever the host of the URL. So do those for wss URLs, without TLS. The other
+// http.Server, whatever the host of the URL, and from one and the same address. So do those for wss URLs, without TLS. The other
 // fields of the Dialer are for the caller to set. When the test ends, its connections
 // are closed, later dials fail, and the calls of handler are waited for.
 func NewDialer(t testing.TB, handler http.Handler) *websocket.Dialer {
