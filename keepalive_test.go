@@ -47,6 +47,24 @@ func TestKeepaliveFindsSilentPeers(t *testing.T) {
 	})
 }
 
+// A peer that was asleep, and wakes up, does not read from a Server that all was well.
+func TestKeepaliveOfAServer(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		var stats Stats
+		s := &Server{OnClose: func(_ *Conn, last Stats) { stats = last }}
+		require.Nil(t, s.conns.enter("", 0, 0))
+		s.conns.add(c)
+		s.serve(c, "", func(c *Conn) {
+			_, _, err := c.ReadMessage()
+			require.Equal(t, ErrKeepaliveTimeout, err)
+		})
+		require.Equal(t, CloseAbnormalClosure, stats.CloseCode)
+		p.want("it was asked", finPing, "")
+		_, _, err := p.next()
+		require.Equal(t, io.EOF, err, "nothing more was sent")
+	})
+}
+
 // answerPings is a peer that does no more than it must, and counts.
 func answerPings(p *peer) (pings *atomic.Int32) {
 	pings = new(atomic.Int32)
