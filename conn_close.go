@@ -187,12 +187,15 @@ var (
 func (c *Conn) awaitClose(ctx context.Context, keeps bool) error {
 	c.setFlag(isClosing)
 	left := c.readerLeaves()
+	timer := time.NewTimer(readerReturns)
+	defer timer.Stop()
 	for keep := keeps; ; {
 		var late <-chan time.Time
 		switch err := c.drain(ctx, keep); err {
 		case errKept, errYielded:
 			left = c.readerLeaves()
-			late = time.After(readerReturns)
+			timer.Reset(readerReturns)
+			late = timer.C
 		case errConcurrentRead:
 		default:
 			return err
