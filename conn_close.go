@@ -88,12 +88,15 @@ const (
 	// closeWait is how long CloseContext takes if its context has no deadline.
 	closeWait = 5 * time.Second
 
-	// readerReturns is how long a program may be busy with a message, or elsewhere, before
-	// CloseContext drops what comes.
+	// readerReturns is how long a program that was reading, or has something to read, may be busy
+	// elsewhere before CloseContext reads in its place.
 	readerReturns = 100 * time.Millisecond
 
 	// brokenRead is how long a read is given to say why a close frame could not be sent.
 	brokenRead = 100 * time.Millisecond
+
+	// lateDeadlines is how often CloseContext reads on behind a deadline, of which there is none.
+	lateDeadlines = 1000
 )
 
 // CloseContext does the closing handshake (RFC 6455 §7.1.2): it sends a close frame with the
@@ -105,15 +108,17 @@ const (
 //
 // It may be called from any goroutine: beside a writer that is blocked, for which it waits, in the
 // middle of a message, and beside a reader, which gets the messages that still come
-// and the peer's close frame, as if there was no CloseContext. Where nobody reads for a tenth of a second, a message that
-// waits is cut or dropped, and so are those that come behind it; a read that begins later returns an error for which errors.Is(err, net.ErrClosed) is true. In a handler
-// it would wait for the read method that it is called from: send a CloseMessage there.
+// and the peer's close frame. So does one that was reading, or has bytes in hand to read, and is back within a tenth
+// of a second each time. Otherwise a message that was begun is cut, those that come are dropped, and a read that
+// begins meanwhile returns an error for which errors.Is(err, net.ErrClosed) is true. In a handler
+// it would wait for the read method that it is called from: send a CloseMessage there. WriteTimeout holds for the
+// close frame.
 func (c *Conn) CloseContext(ctx context.Context, code int, reason string) error {
 	return c.closeContext(ctx, code, reason, true)
 }
 
-// closeContext is CloseContext; keeps says whether there may be somebody who comes back to read.
-func (c *Conn) closeContext(ctx context.Context, code int, reason string, keeps bool) error {
+// closeContext is CloseContext; awaits says whether there may be somebody who comes back to read.
+func (c *Conn) closeContext(ctx context.Context, code int, reason string, awaits bool) error {
 	payload := FormatCloseMessage(code, reason)
 	if _, err := checkOutgoing(CloseMessage, payload); err != nil {
 		return err
@@ -134,21 +139,29 @@ func (c *Conn) closeContext(ctx context.Context, code int, reason string, keeps 
 	closes := c.closeAtEnd(ctx)
 	reading, stopReading := context.WithCancelCause(ctx)
 	defer stopReading(nil)
+	sent := make(chan struct{})
 	if ctx.Err() == nil {
 		c.startFrame(opClose, payload, func(err error) {
+			close(sent)
 			if err != nil && err != ErrCloseSent {
 				time.AfterFunc(brokenRead, func() { stopReading(err) })
 			}
 		})
 	}
-	err := c.awaitClose(reading, keeps) // at the same time, as the peer may have to write before it reads
+	err := c.awaitClose(reading, awaits) // at the same time, as the peer may have to write before it reads
+	sending, cancel := context.WithTimeout(reading, replyWait)
+	select {
+	case <-sent: // which takes longer if there was nothing to read any more
+	case <-sending.Done():
+	}
+	cancel()
 	lost := closes()
 	switch e := (*CloseError)(nil); {
 	case errors.As(err, &e) && e.Code != CloseAbnormalClosure:
 		return lost
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case reading.Err() != nil:
+	case errors.Is(err, context.Canceled) && reading.Err() != nil:
 		err = context.Cause(reading)
 	}
 	if errors.Is(err, net.ErrClosed) {
@@ -176,83 +189,64 @@ func (c *Conn) closeAtEnd(ctx context.Context) (closes func() error) {
 	}
 }
 
-// Why drain has read no further: there is a message, or somebody has come, who wants to read.
-var (
-	errKept    = errors.New("websocket: a message is kept for its reader")
-	errYielded = errors.New("websocket: somebody else reads")
-)
-
 // awaitClose waits until nothing can be read any more, and returns why. Unless somebody else
-// does, it reads; keeps says that a message that comes is kept for a while for somebody else.
-func (c *Conn) awaitClose(ctx context.Context, keeps bool) error {
+// does, it reads; if it awaits somebody who has left off, or has bytes in hand, it gives them time first.
+func (c *Conn) awaitClose(ctx context.Context, awaits bool) error {
 	c.setFlag(isClosing)
-	left := c.readerLeaves()
-	timer := time.NewTimer(readerReturns)
-	defer timer.Stop()
-	for keep := keeps; ; {
-		var late <-chan time.Time
-		switch err := c.drain(ctx, keep); err {
-		case errKept, errYielded:
-			left = c.readerLeaves()
-			timer.Reset(readerReturns)
-			late = timer.C
-		case errConcurrentRead:
-		default:
-			return err
-		}
-		if late == nil || !c.is(isUnreadable) { // else a reader has come and gone
+	for {
+		left := c.readerLeaves()
+		switch c.readInPlace(awaits) {
+		case placeTaken:
+			return c.drain(ctx)
+		case placeKept:
+			awaits = false
+		case placeBusy:
 			select {
 			case <-left:
-				keep = keeps
-			case <-late:
-				keep = false
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			left = c.readerLeaves()
 		}
-		left = c.readerLeaves()
+		if c.is(isUnreadable) {
+			continue
+		}
+		returns, cancel := context.WithTimeout(ctx, readerReturns)
+		<-returns.Done()
+		cancel()
+		select {
+		case <-left: // there is a reader
+			awaits = true
+		default:
+		}
 	}
 }
 
-// drain reads to the end and drops what it reads, or, if it keeps messages, reads until there is
-// one, or somebody comes who wants to read. If somebody reads already, the error is errConcurrentRead.
-func (c *Conn) drain(ctx context.Context, keeps bool) (err error) {
-	reading, yield := context.WithCancel(ctx)
-	defer yield()
-	if !keeps {
-		reading, yield = ctx, nil
-	}
-	if !c.readInPlace(yield, ctx.Done()) {
-		return errConcurrentRead
-	}
-	defer func() { c.endReadInPlace(reading, err == errKept) }()
-	switch {
-	case c.in.err != nil:
+// drain reads to the end and drops what it reads. The caller has made itself the reader, which
+// it is no more after.
+func (c *Conn) drain(ctx context.Context) error {
+	defer c.endRead()
+	c.setFlag(isDraining)
+	if c.in.err != nil {
 		return c.in.err
-	case keeps && c.in.opcode != 0:
-		return errKept
-	case !keeps:
-		c.in.endReader(errConnClosed)
 	}
-	defer c.ignoreReadDeadline()() // the context's holds
-	defer c.interruptRead(reading)()
-	for {
-		err = c.beginMessage()
-		switch {
-		case err == nil && keeps:
-			c.in.streamed = false // nobody has got its reader
-			return errKept
-		case err == nil:
+	_ = c.SetReadDeadline(time.Time{}) // the context's holds
+	defer c.interruptRead(ctx)()
+	c.in.endReader(errConnClosed)
+	for late := 0; ; {
+		err := c.beginMessage()
+		if err == nil {
 			err = c.dropMessage()
 		}
 		switch {
 		case err == nil:
-		case c.in.err != nil || !isDeadline(err):
-			return err
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && c.in.err == nil && isDeadline(err):
 			return ctx.Err()
-		case reading.Err() != nil:
-			return errYielded
+		case c.in.err != nil || !isDeadline(err) || late == lateDeadlines:
+			return err
+		default:
+			late++
+			_ = c.SetReadDeadline(time.Time{}) // the program has set one meanwhile
 		}
 	}
 }

@@ -406,7 +406,7 @@ func TestCloseContextBetweenTwoReads(t *testing.T) {
 		time.Sleep(readerReturns - 1)
 		_, err = io.ReadFull(r, make([]byte, 4))
 		require.NoError(t, err)
-		time.Sleep(readerReturns + 1)
+		time.Sleep(2 * readerReturns)
 		_, err = r.Read(make([]byte, 4))
 		require.ErrorIs(t, err, net.ErrClosed, "the message is cut")
 		_, _, err = c.ReadMessage()
@@ -418,139 +418,83 @@ func TestCloseContextBetweenTwoReads(t *testing.T) {
 	})
 }
 
-// A reader that is busy when CloseContext is called, and as each message comes, gets them all.
+// A reader that has messages in hand, and is busy with one of them when CloseContext is called, gets them all.
 func TestCloseContextBesideABusyReader(t *testing.T) {
 	for _, busy := range []time.Duration{0, 1, 10 * time.Millisecond, readerReturns - 1} {
-		for _, apart := range []time.Duration{0, 1, 3 * time.Millisecond, 2 * readerReturns} {
-			eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-				got := make(chan int, 1)
-				read := make(chan error, 1)
-				start := time.Now()
-				p.send(p.frame(finText, "0"))
-				_, _, err := c.ReadMessage() // and is at work on it now
-				require.NoError(t, err)
-				closed := make(chan error, 1)
-				go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
-				go func() {
-					for n := 1; ; n++ {
-						time.Sleep(busy)
-						if _, _, err := c.ReadMessage(); err != nil {
-							got <- n
-							read <- err
-							return
-						}
-					}
-				}()
-				p.wantClose("the close frame", 1000)
-				for range 3 {
-					time.Sleep(apart)
-					p.send(p.frame(finText, "more"))
-				}
-				p.send(p.frame(finClose, closePayload(1000, "")))
-				require.NoError(t, <-closed)
-				require.Equal(t, &CloseError{Code: 1000}, <-read)
-				require.Equal(t, 4, <-got)
-				require.LessOrEqual(t, time.Since(start), 3*apart+4*busy, "and is not waited for any longer")
-			})
-		}
-	}
-}
-
-// A reader that pauses, but not for long, gets all there is, whoever closes and how often.
-func TestCloseContextBesideAReaderAtRandom(t *testing.T) {
-	for seed := range seeds(80) {
 		eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-			r, theirs := rand.New(rand.NewPCG(seed, 8)), rand.New(rand.NewPCG(seed, 9))
-			pause := func(r *rand.Rand, most time.Duration) {
-				if r.IntN(3) > 0 {
-					time.Sleep(time.Duration(r.Int64N(int64(most))))
-				}
-			}
-			const messages = 12
-			go func() {
-				for range messages {
-					pause(theirs, 2*readerReturns)
-					p.send(p.frame(beginBinary, "one"))
-					pause(theirs, readerReturns)
-					p.send(p.frame(finContinue, "two"))
-				}
-				p.send(p.frame(finClose, closePayload(1000, "")))
-			}()
-			var all sync.WaitGroup
-			for range r.IntN(4) {
-				at := time.Duration(r.Int64N(int64(10 * readerReturns)))
-				all.Go(func() {
-					time.Sleep(at)
-					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-					defer cancel()
-					require.NoError(t, c.CloseContext(ctx, 1000, ""))
-				})
-			}
-			got := 0
-			for {
-				pause(r, readerReturns)
-				_, m, err := c.NextReader()
-				if err != nil {
-					require.Equal(t, &CloseError{Code: 1000}, err)
-					break
-				}
-				pause(r, readerReturns)
-				b, err := io.ReadAll(m)
+			p.send(p.frame(finText, "0"), p.frame(finText, "1"), p.frame(finText, "2"), p.frame(finText, "3"))
+			_, _, err := c.ReadMessage() // and is at work on it now
+			require.NoError(t, err)
+			closed := make(chan error, 1)
+			go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
+			p.wantClose("the close frame", 1000)
+			for n := 1; n <= 3; n++ {
+				time.Sleep(busy)
+				_, m, err := c.ReadMessage()
 				require.NoError(t, err)
-				require.Equal(t, "onetwo", string(b))
-				got++
+				require.Equal(t, fmt.Sprint(n), string(m))
 			}
-			require.Equal(t, messages, got)
-			all.Wait()
+			read := make(chan error, 1)
+			go func() {
+				_, _, err := c.ReadMessage()
+				read <- err
+			}()
+			time.Sleep(2 * readerReturns)
+			p.send(p.frame(finClose, closePayload(1000, "")))
+			require.Equal(t, &CloseError{Code: 1000}, <-read)
+			require.NoError(t, <-closed)
 		})
 	}
 }
 
-// Where nobody comes to read, what comes is dropped.
+// What nobody comes to read is dropped.
 func TestCloseContextWithoutAReader(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		p.send(p.frame(finText, "one"), p.frame(finText, "two"))
+		_, _, err := c.ReadMessage()
+		require.NoError(t, err)
 		closed := make(chan error, 1)
 		start := time.Now()
 		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
 		p.wantClose("the close frame", 1000)
-		p.send(p.frame(finText, "one"), p.frame(finText, "two"), p.frame(finClose, closePayload(1000, "")))
+		p.send(p.frame(finText, "three"), p.frame(finClose, closePayload(1000, "")))
 		require.NoError(t, <-closed)
 		require.Equal(t, readerReturns, time.Since(start))
 	})
 }
 
-// The read deadline of the program is the program's again when it comes to read.
-func TestCloseContextLeavesTheReadDeadline(t *testing.T) {
+// Where reading has ended already, the close frame is sent all the same.
+func TestCloseContextAfterAHandlersError(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		start := time.Now()
-		require.NoError(t, c.SetReadDeadline(start.Add(time.Second)))
-		closed := make(chan error, 1)
-		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
-		p.wantClose("the close frame", 1000)
-		synctest.Wait()
+		c.SetPingHandler(func(string) error { return errHandler })
+		p.send(p.frame(finPing, ""))
 		_, _, err := c.ReadMessage()
-		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-		require.Equal(t, time.Second, time.Since(start))
-		p.send(p.frame(finClose, closePayload(1000, "")))
-		require.NoError(t, <-closed)
+		require.Equal(t, errHandler, err)
+		require.Equal(t, errHandler, c.CloseContext(t.Context(), 1008, ""))
+		p.wantClose("the close frame", 1008)
 	})
 }
 
-// A handler that CloseContext has called, as it reads, cannot read itself. It waits for no
-// longer than CloseContext does.
-func TestReadInAHandlerOfCloseContext(t *testing.T) {
+// A transport that panics has not sent the close frame, and nobody waits for its answer for long.
+func TestCloseContextOfATransportThatPanics(t *testing.T) {
 	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
-		var read error
-		c.SetPingHandler(func(string) error {
-			_, _, read = c.ReadMessage()
-			return nil
-		})
-		closed := make(chan error, 1)
-		go func() { closed <- c.CloseContext(t.Context(), 1000, "") }()
-		p.wantClose("the close frame", 1000)
-		p.send(p.frame(finPing, ""))
-		require.Equal(t, context.DeadlineExceeded, <-closed)
-		require.ErrorIs(t, read, net.ErrClosed)
+		c.hook().write = func([]byte) (int, error) { panic("transport") }
+		start := time.Now()
+		require.Equal(t, errTransportPanicked, c.CloseContext(t.Context(), 1000, ""))
+		require.Equal(t, brokenRead, time.Since(start))
+	})
+}
+
+// A transport whose reads time out for reasons of its own is not read from for ever.
+func TestCloseContextOfATransportThatTimesOut(t *testing.T) {
+	eachConn(t, func(t *testing.T, c *Conn, p *peer) {
+		if c.transport.seam.raw() {
+			return // its reads are the system's
+		}
+		c.hook().read = func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+		start := time.Now()
+		require.Equal(t, os.ErrDeadlineExceeded, c.CloseContext(t.Context(), 1000, ""))
+		require.Zero(t, time.Since(start))
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 type readDeadline struct {
 	mu          sync.Mutex // guards the fields below; never held over a call of the transport
 	at          time.Time  // of SetReadDeadline
-	ignored     bool       // CloseContext reads
 	interrupted bool       // the context of the read under way has ended
 	changes     uint32     // counts the changes of the two
 }
@@ -50,11 +49,8 @@ func (c *Conn) applyReadDeadline(r *readDeadline) error {
 	for {
 		r.mu.Lock()
 		t, changes := r.at, r.changes
-		switch {
-		case r.interrupted:
+		if r.interrupted {
 			t = aLongTimeAgo
-		case r.ignored:
-			t = time.Time{}
 		}
 		r.mu.Unlock()
 		silent := c.is(isSilent)
@@ -74,18 +70,6 @@ func (c *Conn) applyReadDeadline(r *readDeadline) error {
 // ignorePanic is deferred by goroutines that the program knows nothing of, over calls of its
 // transport that may as well fail.
 func ignorePanic() { _ = recover() }
-
-// ignoreReadDeadline has the read under way, which is the caller's, go on in spite of SetReadDeadline,
-// until restore is called.
-func (c *Conn) ignoreReadDeadline() (restore func()) {
-	r := extra(c, func(x *extras) **readDeadline { return &x.reads })
-	set := func(ignored bool) {
-		r.change(func(r *readDeadline) { r.ignored = ignored })
-		_ = c.applyReadDeadline(r)
-	}
-	set(true)
-	return func() { set(false) }
-}
 
 // interruptRead has the end of ctx end the read under way, which is the caller's, until
 // restore is called.

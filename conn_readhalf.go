@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"context"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -99,12 +98,12 @@ func (c *Conn) beginRead() error {
 	if c.transport.Conn == nil {
 		return errNoConn
 	}
-	for !c.in.busy.CompareAndSwap(false, true) {
-		if c.is(isClosed | isDraining) {
+	if !c.in.busy.CompareAndSwap(false, true) {
+		switch {
+		case c.is(isClosed | isDraining):
 			return errConnClosed
-		}
-		if err := c.takeOver(); err != nil {
-			return err
+		case !c.is(isClosing) || !c.beginReadBesideClose():
+			return errConcurrentRead
 		}
 	}
 	if err := c.in.err; err != nil {
@@ -132,10 +131,8 @@ func (c *Conn) endRead() {
 
 // A readerLeft tells those who want to read after somebody else has, where that is allowed.
 type readerLeft struct {
-	mu    sync.Mutex
-	left  chan struct{}   // closed when the reader leaves; nil if nobody waits for that
-	yield func()          // of the reader, if that is CloseContext: has it leave
-	ended <-chan struct{} // of the same: it leaves off waiting
+	mu   sync.Mutex
+	left chan struct{} // closed when the reader leaves; nil if nobody waits for that
 }
 
 // readerLeaves returns a channel that is closed when the read method under way has ended.
@@ -144,76 +141,42 @@ func (c *Conn) readerLeaves() <-chan struct{} {
 	l := extra(c, func(x *extras) **readerLeft { return &x.left })
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.leaves()
-}
-
-// leaves is readerLeaves for who holds mu.
-func (l *readerLeft) leaves() <-chan struct{} {
 	if l.left == nil {
 		l.left = make(chan struct{})
 	}
 	return l.left
 }
 
-// readInPlace makes CloseContext the reader, if nobody is, until endReadInPlace. Those who want to read
-// meanwhile call yield, and wait until ended is closed; without yield they may not read any more.
-func (c *Conn) readInPlace(yield func(), ended <-chan struct{}) bool {
+// A readPlace is what CloseContext finds where somebody may be reading.
+type readPlace int
+
+const (
+	placeTaken readPlace = iota // it reads now
+	placeBusy                   // somebody else does
+	placeKept                   // nobody does, and there are bytes in hand that somebody may come for
+)
+
+// readInPlace makes the caller the reader, if nobody is, and unless it keeps what is in hand for another.
+func (c *Conn) readInPlace(keeps bool) readPlace {
 	l := extra(c, func(x *extras) **readerLeft { return &x.left })
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !c.in.busy.CompareAndSwap(false, true) {
-		return false
+	switch in := &c.in; {
+	case !in.busy.CompareAndSwap(false, true):
+		return placeBusy
+	case keeps && in.err == nil && (in.opcode != 0 || in.buf != nil):
+		in.busy.Store(false)
+		return placeKept
 	}
-	l.yield, l.ended = yield, ended
-	if yield == nil {
-		c.setFlag(isDraining)
-	}
-	return true
+	return placeTaken
 }
 
-// endReadInPlace has somebody else read, and tells those who wait for that; unless a message is kept, for which
-// only a program is waited for, and reading, which yield ends, says that none has come yet.
-func (c *Conn) endReadInPlace(reading context.Context, kept bool) {
-	l := c.loadExtras().left
+// beginReadBesideClose makes the caller the reader, if nobody is but a readInPlace that has only looked.
+func (c *Conn) beginReadBesideClose() bool {
+	l := extra(c, func(x *extras) **readerLeft { return &x.left })
 	l.mu.Lock()
-	l.yield, l.ended = nil, nil
-	c.in.busy.Store(false)
-	tells := !kept || reading.Err() != nil
-	l.mu.Unlock()
-	c.abandonRead()
-	if tells {
-		c.readerHasLeft()
-	}
-}
-
-// takeOver has CloseContext, if that is who reads, leave it to the caller. Without an error the caller
-// may try again.
-func (c *Conn) takeOver() error {
-	l := c.loadExtras().left
-	if !c.is(isClosing) || l == nil {
-		return errConcurrentRead
-	}
-	l.mu.Lock()
-	yields, ended, left := l.yield != nil, l.ended, l.leaves()
-	if yields {
-		l.yield()
-	}
-	l.mu.Unlock()
-	switch {
-	case yields:
-	case c.is(isDraining):
-		return errConnClosed
-	case c.in.busy.Load():
-		return errConcurrentRead
-	default: // it has just left
-		return nil
-	}
-	select {
-	case <-left:
-		return nil
-	case <-ended: // it may be in a handler that is the caller
-		return errConnClosed
-	}
+	defer l.mu.Unlock()
+	return c.in.busy.CompareAndSwap(false, true)
 }
 
 func (c *Conn) readerHasLeft() {

@@ -20,7 +20,8 @@ func (c *Conn) startFrame(op opcode, payload []byte, done func(error)) {
 			defer c.recoverWrite()
 			defer func() { done(err) }()
 			// However long others take who make progress: Close ends this wait.
-			if err = c.lead(true, nil, writeDeadline{own: true}); err != nil {
+			if e := c.lead(true, nil, writeDeadline{own: true}); e != nil {
+				err = e
 				return
 			}
 			defer c.follow()

@@ -65,6 +65,18 @@ func TestKeepaliveOfAServer(t *testing.T) {
 	})
 }
 
+// A NetConn whose peer is gone is closed without waiting for it again.
+func TestKeepaliveOfANetConn(t *testing.T) {
+	eachConnWith(t, kept, func(t *testing.T, c *Conn, p *peer) {
+		n := NetConn(c, BinaryMessage)
+		_, err := n.Read(make([]byte, 1))
+		require.Equal(t, ErrKeepaliveTimeout, err)
+		start := time.Now()
+		_ = n.Close()
+		require.Zero(t, time.Since(start))
+	})
+}
+
 // answerPings is a peer that does no more than it must, and counts.
 func answerPings(p *peer) (pings *atomic.Int32) {
 	pings = new(atomic.Int32)

@@ -365,7 +365,7 @@ func (n *netConn) drain(t context.Context) {
 	n.moveReadDeadline(end)
 	for {
 		_, _, err := n.c.NextReader()
-		if err != nil && (!isDeadline(err) || !time.Now().Before(end)) {
+		if err != nil && (n.c.is(isUnreadable) || !isDeadline(err) || !time.Now().Before(end)) {
 			return // else a SetReadDeadline that was under way has come between for a moment
 		}
 	}
