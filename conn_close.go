@@ -226,7 +226,6 @@ func (c *Conn) awaitClose(ctx context.Context, awaits bool) error {
 // it is no more after.
 func (c *Conn) drain(ctx context.Context) error {
 	defer c.endRead()
-	c.setFlag(isDraining)
 	if c.in.err != nil {
 		return c.in.err
 	}

@@ -99,11 +99,14 @@ func (c *Conn) beginRead() error {
 		return errNoConn
 	}
 	if !c.in.busy.CompareAndSwap(false, true) {
-		switch {
-		case c.is(isClosed | isDraining):
+		if c.is(isClosed | isDraining) {
 			return errConnClosed
-		case !c.is(isClosing) || !c.beginReadBesideClose():
+		}
+		if !c.is(isClosing) {
 			return errConcurrentRead
+		}
+		if err := c.beginReadBesideClose(); err != nil {
+			return err
 		}
 	}
 	if err := c.in.err; err != nil {
@@ -168,15 +171,22 @@ func (c *Conn) readInPlace(keeps bool) readPlace {
 		in.busy.Store(false)
 		return placeKept
 	}
+	c.setFlag(isDraining)
 	return placeTaken
 }
 
 // beginReadBesideClose makes the caller the reader, if nobody is but a readInPlace that has only looked.
-func (c *Conn) beginReadBesideClose() bool {
+func (c *Conn) beginReadBesideClose() error {
 	l := extra(c, func(x *extras) **readerLeft { return &x.left })
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return c.in.busy.CompareAndSwap(false, true)
+	switch {
+	case c.in.busy.CompareAndSwap(false, true):
+		return nil
+	case c.is(isClosed | isDraining):
+		return errConnClosed
+	}
+	return errConcurrentRead
 }
 
 func (c *Conn) readerHasLeft() {
