@@ -239,9 +239,11 @@ func (c *Conn) drain(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-		case ctx.Err() != nil && c.in.err == nil && isDeadline(err):
+		case c.in.err != nil || !isDeadline(err):
+			return err
+		case ctx.Err() != nil:
 			return ctx.Err()
-		case c.in.err != nil || !isDeadline(err) || late == lateDeadlines:
+		case late == lateDeadlines:
 			return err
 		default:
 			late++
